@@ -1,0 +1,50 @@
+"""Files that are whole or absent: written aside, flushed to the disk, then renamed."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from frcnn.errors import FrcnnError
+
+
+@contextmanager
+def written_whole(path: Path) -> Iterator[Path]:
+    """Yield a path beside `path` to write to; on success it takes the place of `path`, on failure it is gone.
+
+    Raises FrcnnError, naming `path`, where the disk refuses (full, read-only, no permission).
+    """
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    os.close(descriptor)
+    aside = Path(name)
+    try:
+        yield aside
+        _flush(aside)
+        aside.chmod(0o666 & ~_umask())
+        aside.replace(path)
+        _flush(path.parent)  # the rename itself must survive a power cut
+    except OSError as error:
+        raise FrcnnError(f"{path}: cannot be written ({error.strerror or error})") from error
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write `text` as UTF-8, whole or not at all."""
+    with written_whole(path) as aside:
+        aside.write_text(text, encoding="utf-8")
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
