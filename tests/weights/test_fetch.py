@@ -30,7 +30,7 @@ class Server:
     ranges: list[str | None] = field(default_factory=list)  # the Range header of each request
 
 
-@pytest.fixture()
+@pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     monkeypatch.setattr(fetching, "PAUSE", 0.001)
     state = Server()
@@ -44,12 +44,14 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
             state.ranges.append(asked)
             threading.Event().wait(state.delay)
             if state.statuses:
-                return self.send_error(state.statuses.pop(0))
+                self.send_error(state.statuses.pop(0))
+                return
             start = int(asked.removeprefix("bytes=").rstrip("-")) if asked and state.takes_ranges else 0
             if start and start >= len(state.content):
                 self.send_response(416)
                 self.send_header("Content-Range", f"bytes */{len(state.content)}")
-                return self.end_headers()
+                self.end_headers()
+                return
             rest = state.content[start:]
             self.send_response(206 if start else 200)
             self.send_header("Content-Length", str(len(rest)))

@@ -100,11 +100,10 @@ def _transfer(part: Path, url: str, progress: Progress | None) -> None:
     """Fill `part`, in several attempts if need be."""
     for attempt in range(ATTEMPTS):
         try:
-            return _attempt(part, url, progress)
-        except _FinalError:
-            raise
-        except _TransferError:
-            if attempt == ATTEMPTS - 1:
+            _attempt(part, url, progress)
+            return
+        except _TransferError as error:
+            if isinstance(error, _FinalError) or attempt == ATTEMPTS - 1:
                 raise
         time.sleep(PAUSE * 2**attempt)
 
