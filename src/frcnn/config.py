@@ -39,6 +39,7 @@ class InputConfig(Section):
     std: tuple[Positive, Positive, Positive]
     pixel_scale: Positive = 1.0  # multiplies pixels in [0, 1] before mean and std: 255 for caffe's weights
     channel_order: Literal["rgb", "bgr"] = "rgb"
+    antialias: bool = False
     padding: Literal["exact", "torchvision"]
 
 
@@ -48,12 +49,14 @@ class BackboneConfig(Section):
     body: Literal[
         "vgg16", "zf", "resnet18", "resnet50", "resnet101", "mobilenet_v2", "mobilenet_v3_large", "tiny"
     ]
-    neck: Literal["none", "fpn", "torchvision_mobilenet_fpn"]
-    fpn_channels: Count = 256
-    frozen_stages: Annotated[int, Field(ge=0, le=5)]  # how many stages, counted from the input, do not train
+    taps: Annotated[tuple[Annotated[int, Field(ge=0, le=5)], ...], Field(min_length=1)]  # stages whose output is used
+    neck: Literal["none", "fpn"]
+    neck_channels: Count = 256
+    neck_batch_norm: bool = False  # live batch norm after each convolution of the FPN
+    frozen_stages: Annotated[int, Field(ge=0, le=6)]  # how many stages, counted from the input, do not train
     batch_norm: Literal["none", "frozen", "live"]
     batch_norm_eps: NotNegative = 1e-5
-    neck_batch_norm: bool = False  # live batch norm after each convolution of the FPN
+    stride_padding: Literal["symmetric", "bottom_right"] = "symmetric"  # of 3x3 convolutions with stride 2
 
 
 class AnchorConfig(Section):
@@ -72,6 +75,7 @@ class RPNConfig(Section):
     convolutions: Count = 1
     classifier: Literal["softmax", "sigmoid"]
     cross_border_anchors: bool  # are anchors that leave the picture trained on?
+    anchors_over_padding: bool  # are anchors that reach into a batch's padding trained on? (torchvision)
     positive_above: Fraction = 0.7
     negative_below: Fraction = 0.3
     samples_per_image: Count = 256

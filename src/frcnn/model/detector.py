@@ -1,0 +1,131 @@
+"""Faster R-CNN, whole: read this file first, then follow the names into their rooms.
+
+pictures -> preprocess -> backbone -> anchors -> rpn -> propose -> pool_regions -> head -> detect -> Detections
+"""
+
+from collections.abc import Sequence
+from typing import overload
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from frcnn.config import ModelConfig
+from frcnn.model.fpn import FeaturePyramid
+from frcnn.model.head import RegionHead, detect, head_losses, pool_regions, sample_proposals
+from frcnn.model.preprocess import groups_that_share_a_batch, preprocess
+from frcnn.model.rpn import RPNHead, anchors_of, propose, rpn_losses
+from frcnn.ops.boxes import clip, scale_boxes
+from frcnn.structures import Detections, ImageBatch, Losses, Target
+
+
+class FasterRCNN(nn.Module):
+    """Images -> features -> anchors -> proposals -> region features -> detections.
+
+    What is returned depends on the arguments, never on `train()` and `eval()`, which only switch layers such as
+    dropout: with targets the losses, without them the detections.
+    """
+
+    def __init__(
+        self,
+        config: ModelConfig,
+        class_names: Sequence[str],
+        backbone: FeaturePyramid,
+        rpn: RPNHead,
+        head: RegionHead,
+    ) -> None:
+        super().__init__()
+        self.config = config
+        self.class_names = tuple(class_names)
+        self.backbone, self.rpn, self.head = backbone, rpn, head
+
+    @overload
+    def forward(self, images: Sequence[Tensor]) -> list[Detections]: ...
+    @overload
+    def forward(
+        self, images: Sequence[Tensor], targets: Sequence[Target], generator: torch.Generator | None = None
+    ) -> Losses: ...
+    def forward(
+        self,
+        images: Sequence[Tensor],
+        targets: Sequence[Target] | None = None,
+        generator: torch.Generator | None = None,
+    ) -> list[Detections] | Losses:
+        """Losses when targets are given, detections when they are not.
+
+        `images`: CHW float in [0, 1], RGB, of any sizes; boxes in and out are in their pixels. `generator` draws
+        the sampled anchors and proposals. Raises ValueError for what is no picture or no target.
+        """
+        if targets is None:
+            return self._detections(images)
+        self._check_targets(images, targets)
+        return self._losses(preprocess(images, self.config.input), targets, generator)
+
+    def _detections(self, images: Sequence[Tensor]) -> list[Detections]:
+        sizes = [(image.shape[-2], image.shape[-1]) for image in images]
+        found: dict[int, Detections] = {}
+        for group in groups_that_share_a_batch(sizes, self.config.input):
+            if group:
+                batch = preprocess([images[i] for i in group], self.config.input)
+                found.update(zip(group, self._detect_batch(batch), strict=True))
+        return [found[i] for i in range(len(images))]
+
+    def _detect_batch(self, batch: ImageBatch) -> list[Detections]:
+        pyramid = self.backbone(batch.pixels)
+        anchors = self._anchors(pyramid, batch)
+        proposals = propose(anchors, self.rpn(pyramid), batch, self.config.rpn, training=False)
+        logits, deltas = self.head(self._pool(pyramid, proposals))
+        counts = [len(of_picture) for of_picture in proposals]
+        per_picture = zip(logits.split(counts), deltas.split(counts), proposals, strict=True)
+        return [
+            self._in_original_pixels(*detect(*outputs, batch.image_sizes[number], self.config.head), batch, number)
+            for number, outputs in enumerate(per_picture)
+        ]
+
+    def _losses(self, batch: ImageBatch, targets: Sequence[Target], generator: torch.Generator | None) -> Losses:
+        targets = [self._in_network_pixels(target, batch, number) for number, target in enumerate(targets)]
+        pyramid = self.backbone(batch.pixels)
+        anchors = self._anchors(pyramid, batch)
+        output = self.rpn(pyramid)
+        proposals = propose(anchors, output, batch, self.config.rpn, training=True)
+        samples = [
+            sample_proposals(p, t, self.config.head, background=len(self.class_names), generator=generator)
+            for p, t in zip(proposals, targets, strict=True)
+        ]
+        logits, deltas = self.head(self._pool(pyramid, [sampled.boxes for sampled in samples]))
+        class_ids = torch.cat([sampled.class_ids for sampled in samples])
+        wanted = torch.cat([sampled.deltas for sampled in samples])
+        return Losses(
+            *rpn_losses(anchors, output, targets, batch, self.config.rpn, generator),
+            *head_losses(logits, deltas, class_ids, wanted, self.config.head.box_beta),
+        )
+
+    def _anchors(self, pyramid: Sequence[Tensor], batch: ImageBatch) -> Float[Tensor, "R 4"]:
+        padded_size = (batch.pixels.shape[2], batch.pixels.shape[3])
+        return anchors_of(pyramid, padded_size, self.backbone.strides, self.config.anchors)
+
+    def _pool(self, pyramid: Sequence[Tensor], boxes: Sequence[Tensor]) -> Float[Tensor, "R C P P"]:
+        levels = self.backbone.roi_levels
+        return pool_regions(pyramid[:levels], self.backbone.strides[:levels], boxes, self.config.head)
+
+    def _in_network_pixels(self, target: Target, batch: ImageBatch, number: int) -> Target:
+        target = target.to(batch.pixels.device)
+        return Target(scale_boxes(target.boxes.float(), batch.scales(number)), target.class_ids, target.ignored)
+
+    def _in_original_pixels(
+        self, boxes: Tensor, scores: Tensor, class_ids: Tensor, batch: ImageBatch, number: int
+    ) -> Detections:
+        y, x = batch.scales(number)
+        boxes = clip(scale_boxes(boxes, (1 / y, 1 / x)), batch.original_sizes[number])
+        return Detections(boxes, scores, class_ids, self.class_names)
+
+    def _check_targets(self, images: Sequence[Tensor], targets: Sequence[Target]) -> None:
+        if len(images) != len(targets):
+            raise ValueError(f"{len(images)} images but {len(targets)} targets: one each, please")
+        if not images:
+            raise ValueError("losses need at least one image")
+        for target in targets:
+            if len(target.class_ids) and not 0 <= int(target.class_ids.min()) <= int(target.class_ids.max()) < len(
+                self.class_names
+            ):
+                raise ValueError(f"class ids must be 0 to {len(self.class_names) - 1}: {target.class_ids.tolist()}")

@@ -1,0 +1,86 @@
+"""From pictures of any size to what the network sees, and the one rule by which they are resized (Sec. 3.3).
+
+N pictures, C = 3 channels. Sizes are (height, width).
+"""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from frcnn.config import InputConfig
+from frcnn.structures import ImageBatch
+
+TORCHVISION_MULTIPLE = 32  # torchvision pads each side of a batch to a multiple of the coarsest stride
+
+
+def network_size(size: tuple[int, int], rule: InputConfig) -> tuple[int, int]:
+    """The size at which the network sees a picture of `size`.
+
+    "short_side": the short side becomes `short_side`, unless the long side would pass `long_side`; both sides are
+    rounded down, as torchvision does. "square": stretched to `short_side` x `short_side`.
+    """
+    if rule.resize == "square":
+        return rule.short_side, rule.short_side
+    short, long = (torch.tensor(float(side)) for side in (min(size), max(size)))  # float32: torchvision's rounding
+    scale = float(torch.minimum(rule.short_side / short, rule.long_side / long))
+    return max(1, int(size[0] * scale)), max(1, int(size[1] * scale))
+
+
+def preprocess(images: Sequence[Float[Tensor, "C _ _"]], rule: InputConfig) -> ImageBatch:
+    """Resize, normalise and pad pictures in [0, 1] (RGB) into one batch.
+
+    Raises ValueError for what is no picture: wrong dimensions, no pixels, integers, values that are not finite.
+    """
+    for image in images:
+        _check_picture(image)
+    original_sizes = [(image.shape[1], image.shape[2]) for image in images]
+    image_sizes = [network_size(size, rule) for size in original_sizes]
+    resized = [_normalise(_resize(i, s, rule.antialias), rule) for i, s in zip(images, image_sizes, strict=True)]
+    return ImageBatch(_pad_together(resized, rule.padding), image_sizes, original_sizes)
+
+
+def groups_that_share_a_batch(sizes: Sequence[tuple[int, int]], rule: InputConfig) -> list[list[int]]:
+    """Which pictures may be inferred together without any seeing another's padding.
+
+    "exact" padding: those of equal network size. "torchvision" padding: all of them, as there.
+    """
+    if rule.padding == "torchvision":
+        return [list(range(len(sizes)))]
+    groups: dict[tuple[int, int], list[int]] = {}
+    for index, size in enumerate(sizes):
+        groups.setdefault(network_size(size, rule), []).append(index)
+    return list(groups.values())
+
+
+def _check_picture(image: Tensor) -> None:
+    if image.ndim != 3 or image.shape[0] != 3 or 0 in image.shape:
+        raise ValueError(f"a picture must be (3, H, W) with H and W at least 1, not {tuple(image.shape)}")
+    if not image.is_floating_point():
+        raise ValueError(f"a picture must be floating point in [0, 1], not {image.dtype}: divide by 255")
+
+
+def _resize(image: Float[Tensor, "C _ _"], size: tuple[int, int], antialias: bool) -> Float[Tensor, "C _ _"]:
+    if tuple(image.shape[1:]) == size:
+        return image
+    return F.interpolate(image[None], size=size, mode="bilinear", align_corners=False, antialias=antialias)[0]
+
+
+def _normalise(image: Float[Tensor, "C H W"], rule: InputConfig) -> Float[Tensor, "C H W"]:
+    if rule.channel_order == "bgr":
+        image = image.flip(0)
+    mean, std = (image.new_tensor(values)[:, None, None] for values in (rule.mean, rule.std))
+    return (image * rule.pixel_scale - mean) / std
+
+
+def _pad_together(images: Sequence[Float[Tensor, "C _ _"]], padding: str) -> Float[Tensor, "N C H W"]:
+    """Zeros (the mean colour) at the right and the bottom."""
+    height, width = (max(image.shape[axis] for image in images) for axis in (1, 2))
+    if padding == "torchvision":
+        height, width = (-(-side // TORCHVISION_MULTIPLE) * TORCHVISION_MULTIPLE for side in (height, width))
+    batch = images[0].new_zeros(len(images), 3, height, width)
+    for row, image in zip(batch, images, strict=True):
+        row[:, : image.shape[1], : image.shape[2]] = image
+    return batch.contiguous(memory_format=torch.channels_last)
