@@ -173,6 +173,7 @@ class Config(Section):
     """One training, complete: what `config.toml` in a run holds."""
 
     preset: str
+    summary: str = ""  # one line for people
     model: ModelConfig
     data: DataConfig = DataConfig()
     train: TrainConfig

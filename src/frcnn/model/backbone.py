@@ -4,6 +4,7 @@ Every body is a `Stages`: stage 0 is next to the picture. Which stages are hande
 the configuration's business, not the body's. The published bodies are torchvision's, cut into stages.
 """
 
+import itertools
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TypeVar
@@ -122,7 +123,7 @@ def build_resnet(config: BackboneConfig) -> torchvision.models.ResNet:
 def _mobilenet_v3_large(config: BackboneConfig) -> Stages:
     layers = torchvision.models.mobilenet_v3_large(norm_layer=norm_layer(config)).features
     cuts = (0, 2, 4, 7, 13, 14, 17)  # torchvision's detectors read the outputs of layers 13 and 16, both at stride 32
-    stages = [layers[begin:end] for begin, end in zip(cuts[:-1], cuts[1:], strict=True)]
+    stages = [layers[begin:end] for begin, end in itertools.pairwise(cuts)]
     return Stages(stages, (2, 4, 8, 16, 32, 32), (16, 24, 40, 112, 160, 960), config.taps)
 
 
@@ -131,7 +132,7 @@ def _mobilenet_v2(config: BackboneConfig) -> Stages:
     if config.stride_padding == "bottom_right":
         _pad_strided_convolutions_bottom_right(layers)
     cuts = (0, 2, 4, 7, 14, 18)
-    stages = [layers[begin:end] for begin, end in zip(cuts[:-1], cuts[1:], strict=True)]
+    stages = [layers[begin:end] for begin, end in itertools.pairwise(cuts)]
     return Stages(stages, (2, 4, 8, 16, 32), (16, 24, 32, 96, 320), config.taps)
 
 

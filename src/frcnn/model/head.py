@@ -197,7 +197,7 @@ def detect(
     image_size: tuple[int, int],
     config: HeadConfig,
 ) -> tuple[Float[Tensor, "D 4"], Float[Tensor, " D"], Int[Tensor, " D"]]:
-    """Boxes, scores and class ids: every (proposal, class) pair above the threshold, duplicates suppressed per class."""
+    """Boxes, scores and class ids of the pairs (proposal, class) above the threshold, NMS within each class."""
     scores = logits.softmax(dim=1)[:, :-1]  # drop the background column
     region, class_id = (scores > config.score_threshold).nonzero(as_tuple=True)
     score = scores[region, class_id]
