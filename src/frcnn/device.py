@@ -1,0 +1,43 @@
+"""Where a model runs, and how precisely."""
+
+from contextlib import AbstractContextManager
+from typing import Literal, get_args
+
+import torch
+
+from frcnn.errors import UsageError
+
+Precision = Literal["float32", "bfloat16"]
+
+
+def choose_device(name: str) -> torch.device:
+    """The device of that name; "auto" is CUDA's first where there is one, else the processor.
+
+    Raises UsageError where torch does not know or cannot reach it.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)  # a name may be right and its device absent
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise UsageError(f"device {name!r} cannot be used here{_hint(name)}: try --device cpu, or auto") from error
+    return device
+
+
+def check_precision(precision: str) -> None:
+    """Raises UsageError for a precision that a model cannot run in."""
+    if precision not in get_args(Precision):
+        raise UsageError(f"precision {precision!r} does not exist: it is {' or '.join(get_args(Precision))}")
+
+
+def autocast(device: torch.device, precision: Precision) -> AbstractContextManager[object]:
+    """A context in which convolutions and matrix products run in `precision`; boxes and losses stay in float32."""
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bfloat16")
+
+
+def _hint(name: str) -> str:
+    if not name.startswith("cuda"):
+        return ""
+    count = torch.cuda.device_count()
+    return f" (torch sees {count} CUDA device{'' if count == 1 else 's'})"
