@@ -1,0 +1,196 @@
+"""Boxes and names onto a picture, crisp and legible on any background."""
+
+import colorsys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cache
+
+from PIL import Image, ImageDraw, ImageFont
+from torchvision.ops import box_iou
+
+from frcnn.structures import Detections, Target
+
+Colour = tuple[int, int, int]
+Rectangle = tuple[int, int, int, int]  # left, top, right, bottom: whole pixels, right and bottom not covered
+
+BLACK, WHITE = (0, 0, 0), (255, 255, 255)
+IGNORED_COLOUR = (170, 170, 170)
+PALETTE: tuple[Colour, ...] = (  # far apart in hue and lightness, so that the first classes are never mistaken
+    (230, 25, 75), (60, 180, 75), (255, 225, 25), (88, 120, 240), (245, 130, 49), (170, 70, 200), (66, 212, 244),
+    (240, 50, 230), (191, 239, 69), (250, 190, 212), (70, 170, 160), (220, 190, 255), (190, 120, 50), (255, 250, 200),
+    (255, 95, 85), (170, 255, 195), (170, 170, 30), (255, 216, 177), (0, 130, 255), (205, 92, 140),
+)  # fmt: skip
+GOLDEN_RATIO = 0.618034  # steps of it round the hues come never near an earlier one
+WIDE_SCRIPT_FONTS = ("NotoSansCJK-Regular.ttc", "NanumGothic.ttf", "AppleSDGothicNeo.ttc", "malgun.ttf", "msyh.ttc")
+
+Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
+
+
+@dataclass
+class _Canvas:
+    """A picture being drawn on, sizes in proportion to it, and where its labels lie so far."""
+
+    picture: Image.Image
+    labels: list[Rectangle] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.pen = ImageDraw.Draw(self.picture)
+        self.line = max(2, round(max(self.picture.size) / 300))
+        self.font_size = max(12, round(max(self.picture.size) / 48))
+
+
+def draw_detections(image: Image.Image, detections: Detections, truth: Target | None = None) -> Image.Image:
+    """A copy of `image` in RGB with a box, a name and a score for each detection, the best ones on top.
+
+    `truth`: objects to draw as well, dashed and white (grey where ignored), named where no detection explains them.
+    """
+    detections, truth = detections.to("cpu"), None if truth is None else truth.to("cpu")
+    canvas = _Canvas(image.copy().convert("RGB"))
+    boxes = [_whole_pixels(box, image.size) for box in detections.boxes.tolist()]
+    colours = [class_colour(class_id) for class_id in detections.class_ids.tolist()]
+    for box, colour in reversed(list(zip(boxes, colours, strict=True))):
+        _draw_box(canvas, box, colour)
+    if truth is not None:
+        _draw_truth_boxes(canvas, truth)
+    for box, colour, found in zip(boxes, colours, detections, strict=True):  # the best chooses its place first
+        _draw_label(canvas, f"{found.class_name} {found.score:.2f}", _label_places(canvas, box), colour)
+    if truth is not None:
+        _draw_truth_labels(canvas, truth, detections)
+    return canvas.picture
+
+
+def class_colour(class_id: int) -> Colour:
+    """The colour of a class: always the same for the same number."""
+    if class_id < len(PALETTE):
+        return PALETTE[class_id]
+    step = class_id - len(PALETTE)
+    red, green, blue = colorsys.hls_to_rgb(step * GOLDEN_RATIO % 1, 0.45 + 0.2 * (step % 2), 0.9)
+    return round(red * 255), round(green * 255), round(blue * 255)
+
+
+def text_colour(background: Colour) -> Colour:
+    """Black or white, whichever stands out more against `background` (WCAG 2, relative luminance)."""
+    parts = [value / 255 for value in background]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+    return BLACK if (luminance + 0.05) / 0.05 > 1.05 / (luminance + 0.05) else WHITE
+
+
+def _draw_box(canvas: _Canvas, box: Rectangle, colour: Colour) -> None:
+    """A line on the box's inner edge, cased in black so that it shows on a ground of its own colour."""
+    _outline(canvas, _grown(box, 1), BLACK, canvas.line + 2)
+    _outline(canvas, box, colour, canvas.line)
+
+
+def _outline(canvas: _Canvas, box: Rectangle, colour: Colour, width: int) -> None:
+    left, top, right, bottom = box
+    canvas.pen.rectangle((left, top, right - 1, bottom - 1), outline=colour, width=width)
+
+
+def _draw_truth_boxes(canvas: _Canvas, truth: Target) -> None:
+    for box, ignored in zip(truth.boxes.tolist(), _ignored(truth), strict=True):
+        _draw_dashed_box(canvas, _whole_pixels(box, canvas.picture.size), IGNORED_COLOUR if ignored else WHITE)
+
+
+def _draw_truth_labels(canvas: _Canvas, truth: Target, detections: Detections) -> None:
+    """The names of the objects that no detection explains, at the boxes' feet, where there is a free place."""
+    overlap = box_iou(truth.boxes, detections.boxes)
+    explained = ((overlap > 0.5) & (truth.class_ids[:, None] == detections.class_ids)).any(dim=1)
+    ignored = _ignored(truth)
+    for index in (~explained).nonzero().flatten().tolist():
+        left, _, _, bottom = _whole_pixels(truth.boxes[index].tolist(), canvas.picture.size)
+        places = [(left, bottom - canvas.line - _line_height(canvas)), (left, bottom)]
+        name = detections.class_names[int(truth.class_ids[index])]
+        _draw_label(canvas, name, places, IGNORED_COLOUR if ignored[index] else WHITE, only_if_free=True)
+
+
+def _ignored(truth: Target) -> list[bool]:
+    return [False] * len(truth.boxes) if truth.ignored is None else truth.ignored.tolist()
+
+
+def _draw_dashed_box(canvas: _Canvas, box: Rectangle, colour: Colour) -> None:
+    """Dashes of `colour` on a black line: seen on light and on dark."""
+    left, top, right, bottom = box
+    width, dash = max(1, canvas.line - 1), 4 * canvas.line
+    _outline(canvas, box, BLACK, width)
+    for x in range(left, right, 2 * dash):
+        end = min(x + dash, right) - 1
+        canvas.pen.rectangle((x, top, end, min(top + width, bottom) - 1), fill=colour)
+        canvas.pen.rectangle((x, max(bottom - width, top), end, bottom - 1), fill=colour)
+    for y in range(top, bottom, 2 * dash):
+        end = min(y + dash, bottom) - 1
+        canvas.pen.rectangle((left, y, min(left + width, right) - 1, end), fill=colour)
+        canvas.pen.rectangle((max(right - width, left), y, right - 1, end), fill=colour)
+
+
+def _label_places(canvas: _Canvas, box: Rectangle) -> list[tuple[int, int]]:
+    """Where the label of a box may go, the best place first: above it, inside, below, inside at the foot."""
+    left, top, _, bottom = box
+    height = _line_height(canvas)
+    above, inside = (left - 1, top - height), (left, top + canvas.line)
+    below, foot = (left - 1, bottom), (left, bottom - canvas.line - height)
+    return [above, inside, below, foot] if top >= height else [inside, below, foot]
+
+
+def _draw_label(
+    canvas: _Canvas, text: str, places: Sequence[tuple[int, int]], colour: Colour, only_if_free: bool = False
+) -> None:
+    """A tag at the first place where no other tag lies, else at the first place; always inside the picture."""
+    font = _font(canvas.font_size, text.isascii())
+    padding = canvas.line
+    text = _fitted(text, font, canvas.picture.width - 2 * padding)
+    width = round(font.getlength(text)) + 2 * padding
+    spots = [_moved_inside((x, y, x + width, y + _line_height(canvas)), canvas.picture.size) for x, y in places]
+    free = [spot for spot in spots if not any(_overlap(spot, label) for label in canvas.labels)]
+    if only_if_free and not free:
+        return
+    left, top, right, bottom = spot = (free or spots)[0]
+    canvas.labels.append(spot)
+    canvas.pen.rectangle((left, top, right - 1, bottom - 1), fill=colour)
+    canvas.pen.text((left + padding, top + padding // 2), text, fill=text_colour(colour), font=font)
+
+
+def _line_height(canvas: _Canvas) -> int:
+    return round(_font(canvas.font_size).getbbox("Ág")[3]) + canvas.line
+
+
+def _fitted(text: str, font: Font, width: int) -> str:
+    """The text, cut at its end where it would be wider than `width`."""
+    shortened = text
+    while len(text) > 1 and font.getlength(shortened) > width:
+        text = text[:-1]
+        shortened = text + "…"
+    return shortened
+
+
+@cache
+def _font(size: int, plain: bool = True) -> Font:
+    """Pillow's own outlines, which are Latin; for other scripts a font of the system, where one is found."""
+    for name in () if plain else WIDE_SCRIPT_FONTS:
+        try:
+            return ImageFont.truetype(name, size)
+        except OSError:  # not installed
+            continue
+    return ImageFont.load_default(size)
+
+
+def _whole_pixels(box: Sequence[float], size: tuple[int, int]) -> Rectangle:
+    """The nearest whole pixels inside a picture of `size` (width, height), at least one each way."""
+    left = min(max(round(box[0]), 0), size[0] - 1)
+    top = min(max(round(box[1]), 0), size[1] - 1)
+    return left, top, min(max(round(box[2]), left + 1), size[0]), min(max(round(box[3]), top + 1), size[1])
+
+
+def _moved_inside(place: Rectangle, size: tuple[int, int]) -> Rectangle:
+    left, top, right, bottom = place
+    x = min(max(left, 0), max(size[0] - (right - left), 0))
+    y = min(max(top, 0), max(size[1] - (bottom - top), 0))
+    return x, y, x + right - left, y + bottom - top
+
+
+def _grown(box: Rectangle, by: int) -> Rectangle:
+    return box[0] - by, box[1] - by, box[2] + by, box[3] + by
+
+
+def _overlap(a: Rectangle, b: Rectangle) -> bool:
+    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
