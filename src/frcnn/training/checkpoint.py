@@ -1,0 +1,80 @@
+"""What `--resume` needs, on disk: weights, momentum and the place in the schedule. Whole or absent; the last two stay.
+
+Random numbers need no room here: they are drawn anew from the seed and the step.
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from frcnn.errors import FrcnnError
+from frcnn.files import written_whole
+
+KEPT = 2
+
+
+@dataclass
+class Progress:
+    """Where a training stands. Steps are counted as finished ones."""
+
+    step: int = 0
+    evaluated_step: int = 0
+    best_map: float = -1.0
+    seconds: float = 0.0  # spent training, over all starts
+
+
+def save_state(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress) -> Path:
+    """Write the state of this step and remove all but the last two. Raises FrcnnError where the disk refuses."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"step_{progress.step:08d}.safetensors"
+    tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
+    tensors |= {f"momentum.{name}": value for name, value in _momentum(model, optimizer).items()}
+    tensors = {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
+    with written_whole(path) as aside:
+        save_file(tensors, aside, metadata={"progress": json.dumps(asdict(progress))})
+    for old in states(folder)[:-KEPT]:
+        old.unlink(missing_ok=True)
+    return path
+
+
+def states(folder: Path) -> list[Path]:
+    """The states in a run's folder, oldest first."""
+    return sorted(folder.glob("step_*.safetensors"))
+
+
+def load_state(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> Progress | None:
+    """Put back the newest whole state; None where there is none. Raises FrcnnError if it is of another model."""
+    for path in reversed(states(folder)):
+        try:
+            with safe_open(path, framework="pt") as file:
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
+                progress = Progress(**json.loads(file.metadata()["progress"]))
+        except (SafetensorError, OSError, KeyError, TypeError, ValueError):
+            continue  # torn by a crash of the disk: the one before it is whole
+        _restore(path, tensors, model, optimizer)
+        return progress
+    return None
+
+
+def _restore(path: Path, tensors: dict[str, Tensor], model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+    weights = {name.removeprefix("model."): value for name, value in tensors.items() if name.startswith("model.")}
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError as error:
+        raise FrcnnError(f"{path}: is the state of another model; start a new run with another --out") from error
+    for name, parameter in model.named_parameters():
+        buffer = tensors.get(f"momentum.{name}")
+        if buffer is not None:
+            optimizer.state[parameter]["momentum_buffer"] = buffer.to(parameter.device).clone(
+                memory_format=torch.preserve_format
+            )
+
+
+def _momentum(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    buffers = {name: optimizer.state.get(p, {}).get("momentum_buffer") for name, p in model.named_parameters()}
+    return {name: buffer for name, buffer in buffers.items() if buffer is not None}

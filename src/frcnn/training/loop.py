@@ -1,0 +1,261 @@
+"""Training, in plain sight: approximate joint training, all four losses in one backward pass (Sec. 3.2 ii)."""
+
+import math
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from rich.console import Console
+
+from frcnn.config import Config, to_toml
+from frcnn.data.dataset import Dataset, training_splits
+from frcnn.data.loading import Batch, batches, number_of_batches
+from frcnn.device import autocast, choose_device
+from frcnn.errors import FrcnnError, UsageError
+from frcnn.evaluation.results import Evaluation
+from frcnn.evaluation.run import evaluate_model
+from frcnn.files import write_text
+from frcnn.model.detector import FasterRCNN
+from frcnn.structures import Losses
+from frcnn.training.checkpoint import Progress, load_state, save_state
+from frcnn.training.interrupts import interrupts_held
+from frcnn.training.log import Display, MetricsFile
+from frcnn.training.optim import base_learning_rate, build_optimizer, learning_rate, set_learning_rate
+from frcnn.training.settings import default_backbone, settle, suit_to_weights
+from frcnn.weights.build import assemble, starting_weights
+from frcnn.weights.model_file import save_model
+
+
+@dataclass
+class Training:
+    """All that one training holds on to."""
+
+    config: Config
+    out: Path
+    train: Dataset
+    validation: Dataset | None
+    model: FasterRCNN
+    optimizer: torch.optim.Optimizer
+    progress: Progress
+    metrics: MetricsFile
+    device: torch.device
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """One step a batch, every picture once an epoch."""
+        return number_of_batches(
+            self.train, self.config.train.batch_size, group_by_aspect=self.config.data.group_by_aspect
+        )
+
+    @property
+    def total_steps(self) -> int:
+        """`train.steps` where it is given, else whole epochs."""
+        return self.config.train.steps or self.config.train.epochs * self.steps_per_epoch
+
+
+def train(
+    preset: str,
+    data: Sequence[Path | str] | Path | str,
+    out: Path | str | None = None,
+    *,
+    config: Config | None = None,
+    overrides: Sequence[str] = (),
+    backbone: str | Path | None = None,
+    resume: bool = False,
+    device: str = "auto",
+    precision: str | None = None,
+    console: Console | None = None,
+) -> Path:
+    """Train a preset on data sets and return the run's folder.
+
+    `overrides` are `section.key=value`; `backbone` is "imagenet" (the default, where such weights are published),
+    "none" or a file of weights. Raises UsageError before data is touched where the request makes no sense, FrcnnError where data or disk fail; Ctrl-C writes a state
+    and raises KeyboardInterrupt.
+    """
+    folder = Path(out or Path("runs") / preset)
+    settings = settle(preset, folder, config=config, overrides=overrides, precision=precision, resume=resume)
+    where = choose_device(device)
+    paths = [Path(p) for p in ([data] if isinstance(data, str | Path) else data)]
+    if not paths:
+        raise UsageError("no data set is named: give --data PATH")
+    learnt, held_out = training_splits(
+        paths, settings.data.validation, settings.train.seed, bad_boxes=settings.data.bad_boxes
+    )
+    weights = None if resume else starting_weights(settings.model, backbone or default_backbone(settings))
+    if not resume:
+        settings = suit_to_weights(settings, weights, overrides)
+    torch.manual_seed(settings.train.seed)  # the layers that start at random
+    model = assemble(settings.model, learnt.class_names, weights)
+    model.to(where, memory_format=torch.channels_last)
+    optimizer = build_optimizer(model, settings.train)
+    folder.mkdir(parents=True, exist_ok=True)
+    progress = (load_state(folder / "state", model, optimizer) if resume else None) or Progress()
+    metrics = MetricsFile(folder / "metrics.jsonl")
+    run = Training(settings, folder, learnt, held_out, model, optimizer, progress, metrics, where)
+    run_training(run, console or Console(), resume=resume)
+    return folder
+
+
+def run_training(run: Training, console: Console, *, resume: bool) -> None:
+    """Every step from where the run stands to its end, with a state on the disk whatever stops it."""
+    write_text(run.out / "config.toml", to_toml(run.config))
+    run.metrics.forget_after(run.progress.step)
+    run.metrics.write("resume" if resume else "start", step=run.progress.step)
+    with Display(run.total_steps, console) as display:
+        announce(run, display, resume=resume)
+        try:
+            train_to_the_end(run, display)
+        except KeyboardInterrupt:
+            save_state(run.out / "state", run.model, run.optimizer, run.progress)
+            display.say(f"Stopped after step {run.progress.step}. Go on with the same command and --resume.")
+            raise
+        display.say(f"Done: {run.out}")
+
+
+def train_to_the_end(run: Training, display: Display) -> None:
+    """The training loop: epochs of batches, an evaluation after each, model files at the end."""
+    settings, progress, per_epoch = run.config.train, run.progress, run.steps_per_epoch
+    while progress.step < run.total_steps:
+        finish_epoch(run, display)
+        epoch, done = divmod(progress.step, per_epoch)
+        waiting = time.perf_counter()
+        for batch in training_batches(run, epoch, skip=done):
+            with interrupts_held():
+                losses, rate = train_step(run, batch)
+                progress.step += 1
+                progress.seconds += time.perf_counter() - waiting
+            speed = len(batch.images) / (time.perf_counter() - waiting)
+            display.step(progress.step, f"loss {float(losses.total().detach()):.3f}  {speed:.1f} images/s")
+            if progress.step % settings.log_every == 0:
+                log_step(run, losses, rate, speed)
+            if progress.step % settings.checkpoint_every == 0:
+                save_state(run.out / "state", run.model, run.optimizer, progress)
+            if progress.step == run.total_steps:
+                break
+            waiting = time.perf_counter()
+    finish_epoch(run, display, last=True)
+    save_model(run.model, run.out / "last.safetensors")
+    save_state(run.out / "state", run.model, run.optimizer, progress)
+
+
+def training_batches(run: Training, epoch: int, skip: int) -> Iterator[Batch]:
+    """The batches of one epoch, from the one numbered `skip`."""
+    data = run.config.data
+    return batches(
+        run.train,
+        run.config.train.batch_size,
+        seed=run.config.train.seed,
+        epoch=epoch,
+        flip=data.flip,
+        group_by_aspect=data.group_by_aspect,
+        workers=data.workers,
+        ignore_regions=data.ignore_regions,
+        skip=skip,
+    )
+
+
+def train_step(run: Training, batch: Batch) -> tuple[Losses, float]:
+    """One batch forward and back, one step of the solver. The same numbers for the same seed and step."""
+    settings = run.config.train
+    rate = learning_rate(run.progress.step, run.total_steps, settings)
+    set_learning_rate(run.optimizer, rate)
+    generator = torch.Generator().manual_seed(seed_of_step(settings.seed, run.progress.step))
+    torch.manual_seed(seed_of_step(settings.seed, run.progress.step))  # dropout
+    run.model.train()
+    images = [image.to(run.device, non_blocking=True) for image in batch.images]
+    targets = [target.to(run.device) for target in batch.targets]
+    with autocast(run.device, settings.precision):
+        losses = run.model(images, targets, generator)
+    total = losses.total()
+    if not math.isfinite(float(total)):
+        raise FrcnnError(_not_finite(run.progress.step, losses, rate, batch))
+    run.optimizer.zero_grad(set_to_none=True)
+    total.backward()
+    if settings.clip_gradient > 0:
+        torch.nn.utils.clip_grad_norm_(run.model.parameters(), settings.clip_gradient)
+    run.optimizer.step()
+    return losses, rate
+
+
+def seed_of_step(seed: int, step: int) -> int:
+    """A seed of its own for every step, so that a resumed training draws what it would have drawn."""
+    return (seed * 1_000_003 + step) % 2**63
+
+
+def finish_epoch(run: Training, display: Display, *, last: bool = False) -> None:
+    """At an epoch's end: evaluate what was held out (once), keep the best model file."""
+    step = run.progress.step
+    at_an_end = step > 0 and (last or step % run.steps_per_epoch == 0)
+    if run.validation is None or not at_an_end or run.progress.evaluated_step == step:
+        return
+    advance = display.evaluation(len(run.validation.examples))
+    evaluation = evaluate_model(
+        run.model,
+        run.validation,
+        workers=run.config.data.workers,
+        precision=run.config.train.precision,
+        progress=lambda done, _: advance(done),
+    )
+    log_evaluation(run, display, evaluation)
+    score = evaluation.result.voc07_map or 0.0
+    if score > run.progress.best_map:
+        save_model(run.model, run.out / "best.safetensors")
+        run.progress.best_map = score
+    run.progress.evaluated_step = step
+    save_state(run.out / "state", run.model, run.optimizer, run.progress)
+
+
+def log_step(run: Training, losses: Losses, rate: float, speed: float) -> None:
+    """One line of metrics.jsonl."""
+    epoch = (run.progress.step - 1) // run.steps_per_epoch + 1
+    values = {name: round(float(loss), 6) for name, loss in losses.as_dict().items()}
+    run.metrics.write("step", step=run.progress.step, epoch=epoch, lr=rate, **values, images_per_second=round(speed, 3))
+
+
+def log_evaluation(run: Training, display: Display, evaluation: Evaluation) -> None:
+    """One line of metrics.jsonl and one for people."""
+    epoch = -(-run.progress.step // run.steps_per_epoch)
+    result = evaluation.result
+    run.metrics.write(
+        "evaluation",
+        step=run.progress.step,
+        epoch=epoch,
+        voc07_map=result.voc07_map,
+        voc_map=result.voc_map,
+        losses=evaluation.losses,
+    )
+    average = "no objects" if result.voc07_map is None else f"VOC07 mAP {result.voc07_map:.3f}"
+    display.say(f"epoch {epoch}: validation {average}, loss {evaluation.losses.get('total', math.nan):.3f}")
+
+
+def announce(run: Training, display: Display, *, resume: bool) -> None:
+    """What is about to be done, in a few lines."""
+    settings, objects = run.config.train, sum(len(e.target.learnt().boxes) for e in run.train.examples)
+    held_out = "nothing held out" if run.validation is None else f"{len(run.validation.examples)} held out"
+    if resume:
+        start = (
+            "from the beginning: no whole state was found"
+            if run.progress.step == 0
+            else f"after step {run.progress.step}"
+        )
+        display.say(f"Resuming {start}.")
+    display.say(
+        f"{run.config.preset}: {len(run.train.examples)} pictures, {objects} objects, "
+        f"{len(run.train.class_names)} classes, {held_out}"
+    )
+    rule = f" ({settings.lr} for 16 pictures, in proportion)" if settings.lr_scaling == "linear" else ""
+    display.say(
+        f"{run.total_steps} steps of {settings.batch_size} pictures, rate {base_learning_rate(settings):.4g}{rule}, "
+        f"{settings.precision} on {run.device}; batch norm: {run.config.model.backbone.batch_norm}"
+    )
+
+
+def _not_finite(step: int, losses: Losses, rate: float, batch: Batch) -> str:
+    parts = ", ".join(f"{name} {float(loss):.4g}" for name, loss in losses.as_dict().items())
+    pictures = ", ".join(str(path) for path in batch.pictures)
+    return (
+        f"step {step}: the loss is not finite ({parts}) at rate {rate:.4g} on {pictures}: look at these pictures' "
+        "boxes, or lower train.lr or set train.clip_gradient=10; the last state is whole, --resume goes on from it"
+    )

@@ -1,0 +1,59 @@
+"""What a training is asked to do, settled and checked before data is touched."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from frcnn.config import Config, load_config, load_preset, override
+from frcnn.errors import UsageError
+from frcnn.training.checkpoint import states
+from frcnn.weights.build import settle as settle_model
+from frcnn.weights.imagenet import PUBLISHED, BackboneWeights
+
+
+def settle(
+    preset: str,
+    out: Path,
+    *,
+    config: Config | None,
+    overrides: Sequence[str],
+    precision: str | None,
+    resume: bool,
+) -> Config:
+    """The complete configuration of a run.
+
+    A new run takes the preset (or `config`) and the overrides; a resumed one what its folder says. Raises UsageError
+    for a folder that already holds a run, ConfigError for settings that do not exist.
+    """
+    if out.exists() and not out.is_dir():
+        raise UsageError(f"{out}: is a file, not a folder: give another --out")
+    if resume:
+        return _settings_of(out, preset, asked_for_others=bool(config or overrides or precision))
+    if states(out / "state"):
+        raise UsageError(f"{out}: already holds a run: add --resume to go on with it, or give another --out")
+    chosen = load_preset(preset) if config is None else config
+    if chosen.preset != preset:
+        raise UsageError(f"the configuration is of preset {chosen.preset}, not {preset}: name that one")
+    precisions = [] if precision is None else [f"train.precision={precision}"]
+    return override(chosen, [*overrides, *precisions])
+
+
+def _settings_of(out: Path, preset: str, *, asked_for_others: bool) -> Config:
+    path = out / "config.toml"
+    if not path.exists():
+        raise UsageError(f"{path}: is absent, so there is no run to resume: leave out --resume to start one")
+    if asked_for_others:
+        raise UsageError("--resume goes on with the run's own settings: leave out --set, --config and --precision")
+    config = load_config(path)
+    if config.preset != preset:
+        raise UsageError(f"{out}: is a run of preset {config.preset}, not {preset}: name that one")
+    return config
+
+
+def default_backbone(config: Config) -> str:
+    """ImageNet weights where someone has published them; the other bodies start at random."""
+    return "imagenet" if config.model.backbone.body in PUBLISHED else "none"
+
+
+def suit_to_weights(config: Config, weights: BackboneWeights | None, overrides: Sequence[str]) -> Config:
+    """The input and the frozen layers that suit the starting weights; what was asked for by name has the last word."""
+    return override(config.model_copy(update={"model": settle_model(config.model, weights)}), overrides)
