@@ -1,0 +1,149 @@
+"""Run a model over a data set and score it: the one way by which training, the console and the library evaluate."""
+
+import copy
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from frcnn.config import override_sections
+from frcnn.data.dataset import Dataset, load_dataset
+from frcnn.data.loading import Batch, evaluation_batches
+from frcnn.device import Precision, autocast, check_precision, choose_device
+from frcnn.errors import DataError, UsageError
+from frcnn.evaluation.average_precision import evaluate_detections
+from frcnn.evaluation.results import Evaluation, write_evaluation
+from frcnn.model.detector import FasterRCNN
+from frcnn.predict import open_model
+from frcnn.structures import Detections, Losses
+
+Progress = Callable[[int, int], None]  # pictures done, pictures in all
+
+
+@dataclass
+class _Tally:
+    """What has been gathered so far, picture by picture."""
+
+    detections: list[Detections] = field(default_factory=list)
+    losses: dict[str, float] = field(default_factory=dict)  # summed over the pictures
+    seconds: float = 0.0  # in the model alone, without loading and losses
+
+    def add_losses(self, losses: Losses, pictures: int) -> None:
+        for name, loss in losses.as_dict().items():
+            self.losses[name] = self.losses.get(name, 0.0) + float(loss) * pictures
+
+
+def evaluate(
+    model: FasterRCNN | Path | str,
+    data: Path | str | Sequence[Path | str],
+    split: str = "test",
+    out: Path | str | None = None,
+    *,
+    batch_size: int = 1,
+    workers: int = 2,
+    device: str = "auto",
+    precision: Precision = "float32",
+    score_threshold: float | None = None,
+    progress: Progress | None = None,
+) -> Evaluation:
+    """Score a model, or MODEL of the command line, on a split of a data set read with the model's own classes.
+
+    A model handed in runs where it is; one from a file runs on `device`. `out` is a folder for metrics.json and
+    per_class.csv; `score_threshold` takes the place of the model's own. Raises FrcnnError for what cannot be used.
+    """
+    if out is not None and Path(out).exists() and not Path(out).is_dir():
+        raise UsageError(f"{out}: is a file; name a folder for the results")
+    check_precision(precision)
+    where = choose_device(device)
+    network = model if isinstance(model, FasterRCNN) else open_model(model).to(where)
+    if score_threshold is not None:
+        network = _with_score_threshold(network, score_threshold)
+    paths = [data] if isinstance(data, (str, Path)) else data
+    dataset = load_dataset([Path(path) for path in paths], split, network.class_names)
+    evaluation = evaluate_model(
+        network,
+        dataset,
+        batch_size=batch_size,
+        workers=workers,
+        precision=precision,
+        progress=progress,
+    )
+    if out is not None:
+        write_evaluation(Path(out), evaluation)
+    return evaluation
+
+
+@torch.no_grad()
+def evaluate_model(
+    model: FasterRCNN,
+    dataset: Dataset,
+    *,
+    batch_size: int = 1,
+    workers: int = 0,
+    precision: Precision = "float32",
+    with_losses: bool = True,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Evaluation:
+    """Detect on every picture, in the data set's order, where the model is; its mode is left as it was.
+
+    The losses are those of training, with anchors and proposals drawn from `seed`: they cost a second pass.
+    """
+    if tuple(dataset.class_names) != tuple(model.class_names):
+        raise DataError("the data set's classes are not the model's: load it with the model's class names")
+    device = next(model.parameters()).device
+    generator = torch.Generator().manual_seed(seed)
+    tally, total = _Tally(), len(dataset.examples)
+    with _evaluation_mode(model), autocast(device, precision):
+        for batch in evaluation_batches(dataset, batch_size, workers):
+            _detect(model, batch, device, tally)
+            if with_losses:
+                targets = [target.to(device) for target in batch.targets]
+                losses = model([image.to(device) for image in batch.images], targets, generator=generator)
+                tally.add_losses(losses, len(batch.images))
+            if progress is not None:
+                progress(len(tally.detections), total)
+    return _summary(model, dataset, tally)
+
+
+def _detect(model: FasterRCNN, batch: Batch, device: torch.device, tally: _Tally) -> None:
+    """Timed with the copy to the device and back, which also waits for the device to end."""
+    start = time.perf_counter()
+    found = [detections.to("cpu") for detections in model([image.to(device) for image in batch.images])]
+    tally.seconds += time.perf_counter() - start
+    tally.detections += found
+
+
+def _summary(model: FasterRCNN, dataset: Dataset, tally: _Tally) -> Evaluation:
+    targets = [example.target for example in dataset.examples]
+    images = max(len(targets), 1)
+    return Evaluation(
+        result=evaluate_detections(tally.detections, targets, dataset.class_names),
+        detections=tuple(tally.detections),
+        losses={name: loss / images for name, loss in tally.losses.items()},
+        score_threshold=model.config.head.score_threshold,
+        seconds_per_image=tally.seconds / images,
+    )
+
+
+@contextmanager
+def _evaluation_mode(model: nn.Module) -> Iterator[None]:
+    """Module by module, since some may be meant to differ from the whole (frozen batch norm)."""
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training
+
+
+def _with_score_threshold(model: FasterRCNN, threshold: float) -> FasterRCNN:
+    """The same weights under another configuration; the model handed in stays as it is."""
+    other = copy.copy(model)
+    other.config = override_sections(model.config, {"head": {"score_threshold": threshold}})
+    return other
