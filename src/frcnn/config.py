@@ -54,7 +54,7 @@ class BackboneConfig(Section):
     neck_channels: Count = 256
     neck_batch_norm: bool = False  # live batch norm after each convolution of the FPN
     frozen_stages: Annotated[int, Field(ge=0, le=6)]  # how many stages, counted from the input, do not train
-    batch_norm: Literal["none", "frozen", "live"]
+    batch_norm: Literal["none", "frozen", "folded", "live"]  # folded: frozen, as part of the convolutions: faster
     batch_norm_eps: NotNegative = 1e-5
     stride_padding: Literal["symmetric", "bottom_right"] = "symmetric"  # of 3x3 convolutions with stride 2
 

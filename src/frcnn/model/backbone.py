@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torchvision.ops import FrozenBatchNorm2d
 
 from frcnn.config import BackboneConfig
+from frcnn.model.fold import fold_batch_norm
 
 NormLayer = Callable[[int], nn.Module]
 AnyModule = TypeVar("AnyModule", bound=nn.Module)
@@ -66,6 +67,9 @@ class LocalResponseNorm(nn.Module):
 def build_body(config: BackboneConfig) -> Stages:
     """The body that the configuration names, with random weights."""
     body = BODIES[config.body](config)
+    if config.batch_norm == "folded":
+        fold_batch_norm(body)
+        body.requires_grad_(True)  # what the batch norm added is now a bias, and trains
     body.freeze(config.frozen_stages)
     return body
 
@@ -187,7 +191,7 @@ BODIES: dict[str, Callable[[BackboneConfig], Stages]] = {
 
 
 def norm_layer(config: BackboneConfig) -> NormLayer:
-    """Live or frozen batch norm, with the configured epsilon."""
+    """Live or frozen batch norm, with the configured epsilon. What will be folded begins as frozen."""
     layer = nn.BatchNorm2d if config.batch_norm == "live" else FrozenBatchNorm2d
     return partial(layer, eps=config.batch_norm_eps)
 

@@ -1,4 +1,4 @@
-"""Batch norm folded into the convolution before it: the same function with one layer less, for inference alone."""
+"""Batch norm folded into the convolution before it: the same function with one layer less."""
 
 from itertools import pairwise
 
