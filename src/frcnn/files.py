@@ -36,6 +36,15 @@ def write_text(path: Path, text: str) -> None:
         aside.write_text(text, encoding="utf-8")
 
 
+def make_folder(folder: Path) -> Path:
+    """Make `folder` and what lies above it, where absent. Raises FrcnnError, naming it, where that cannot be."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FrcnnError(f"{folder}: cannot be made ({error.strerror or error})") from error
+    return folder
+
+
 def _flush(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
