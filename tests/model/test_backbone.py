@@ -1,0 +1,125 @@
+import pytest
+import torch
+import torchvision
+from torch import nn
+from torch.testing import assert_close
+
+from frcnn.config import BackboneConfig, load_preset, override_sections
+from frcnn.model.backbone import BottomRightConv2d, LocalResponseNorm, build_body
+from frcnn.model.fpn import FPN
+
+
+def body_of(preset: str, **changes):
+    config = override_sections(load_preset(preset).model, {"backbone": changes}).backbone
+    return build_body(config)
+
+
+@pytest.mark.parametrize(("size", "grid"), [((600, 800), (38, 50)), ((800, 800), (50, 50))])
+@torch.no_grad()
+def test_vgg16_poolings_round_up(size, grid):
+    """600x800 gives 38x50; with poolings that round down it would be 37x50."""
+    (features,) = body_of("vgg16")(torch.zeros(1, 3, *size))
+    assert features.shape == (1, 512, *grid)
+
+
+def test_vgg16_is_thirteen_convolutions_of_which_four_are_fixed():
+    """Row 26: conv1 and conv2 are frozen."""
+    convolutions = [layer for layer in body_of("vgg16").modules() if isinstance(layer, nn.Conv2d)]
+    assert [layer.out_channels for layer in convolutions] == [64] * 2 + [128] * 2 + [256] * 3 + [512] * 6
+    assert [layer.weight.requires_grad for layer in convolutions] == [False] * 4 + [True] * 9
+
+
+@torch.no_grad()
+def test_zf_structure():
+    """Structures: 7x7/2, 5x5/2, three 3x3; stride 16; 256 channels; nothing frozen."""
+    body = body_of("zf")
+    convolutions = [layer for layer in body.modules() if isinstance(layer, nn.Conv2d)]
+    assert [(c.kernel_size[0], c.stride[0], c.padding[0], c.out_channels) for c in convolutions] == [
+        (7, 2, 3, 96),
+        (5, 2, 2, 256),
+        (3, 1, 1, 384),
+        (3, 1, 1, 384),
+        (3, 1, 1, 256),
+    ]
+    assert body(torch.zeros(1, 3, 160, 224))[0].shape[:2] == (1, 256)
+    assert all(parameter.requires_grad for parameter in body.parameters())
+    assert body.strides == (16,)
+
+
+def test_local_response_norm_by_hand():
+    """3x3 within the channel, mean of squares (Caffe's WITHIN_CHANNEL), alpha 5e-5, beta .75."""
+    features = torch.full((1, 2, 3, 3), 200.0)
+    out = LocalResponseNorm()(features)
+    assert out[0, 0, 1, 1].item() == pytest.approx(200 / (1 + 5e-5 * 200**2) ** 0.75, rel=1e-6)
+    assert out[0, 0, 0, 0].item() == pytest.approx(200 / (1 + 5e-5 * 200**2 * 4 / 9) ** 0.75, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("preset", "strides", "channels"),
+    [
+        ("resnet18_fpn", (4, 8, 16, 32), (64, 128, 256, 512)),
+        ("resnet50_c4", (16,), (1024,)),
+        ("mobilenet_v3_large_fpn", (32, 32), (160, 960)),
+        ("mobilenet_v2_fpn", (8, 16, 32), (32, 96, 320)),
+        ("mobilenet_v2_c4", (16,), (96,)),
+        ("tiny", (8, 16, 32), (64, 96, 128)),
+    ],
+)
+@torch.no_grad()
+def test_maps_have_the_strides_and_channels_they_say(preset, strides, channels):
+    body = body_of(preset)
+    maps = body(torch.zeros(1, 3, 128, 192))
+    assert (body.strides, body.channels) == (strides, channels)
+    assert [tuple(m.shape[1:]) for m in maps] == [(c, 128 // s, 192 // s) for c, s in zip(channels, strides, strict=True)]
+
+
+@torch.no_grad()
+def test_resnet_and_mobilenet_are_torchvision_s():
+    torch.manual_seed(0)
+    peer = torchvision.models.mobilenet_v2().features.eval()
+    body = body_of("mobilenet_v2_fpn", batch_norm="live").eval()
+    body.load_state_dict(dict(zip(body.state_dict(), peer.state_dict().values(), strict=False)))
+    pixels = torch.rand(1, 3, 96, 64)
+    assert_close(body(pixels)[-1], peer[:18](pixels))
+
+
+@torch.no_grad()
+def test_folded_batch_norm_is_the_same_function():
+    torch.manual_seed(0)
+    frozen, folded = body_of("mobilenet_v2_fpn", batch_norm="frozen"), body_of("mobilenet_v2_fpn")
+    weights = [layer for layer in frozen.modules() if isinstance(layer, nn.Conv2d)]
+    twins = [layer for layer in folded.modules() if isinstance(layer, nn.Conv2d)]
+    for twin, layer in zip(twins, weights, strict=True):
+        twin.weight.copy_(layer.weight / (1 + 1e-5) ** 0.5)
+    pixels = torch.rand(1, 3, 64, 64)
+    assert_close(folded(pixels)[-1], frozen(pixels)[-1], rtol=1e-3, atol=1e-5)  # 50 layers of rounding
+    assert all(parameter.requires_grad for parameter in folded.parameters())
+
+
+@pytest.mark.parametrize(("side", "cells"), [(6, 3), (7, 4)])
+def test_bottom_right_padding_is_tensorflow_s_same(side, cells):
+    """Even sides are padded after the end alone, odd ones on both ends."""
+    layer = BottomRightConv2d(1, 1, 3, stride=2, bias=False)
+    nn.init.zeros_(layer.weight)
+    layer.weight.data[0, 0, 0, 0] = 1  # reads the cell where each window begins
+    ramp = torch.arange(1.0, side + 1).expand(1, 1, side, side)
+    out = layer(ramp)
+    assert out.shape[-1] == cells
+    assert out[0, 0, -1].tolist() == ([1.0, 3.0, 5.0] if side == 6 else [0.0, 2.0, 4.0, 6.0])
+
+
+def test_fpn_against_torchvision():
+    torch.manual_seed(0)
+    ours, peer = FPN((8, 16, 24), 12), torchvision.ops.FeaturePyramidNetwork(
+        [8, 16, 24], 12, torchvision.ops.feature_pyramid_network.LastLevelMaxPool()
+    )
+    ours.load_state_dict(dict(zip(ours.state_dict(), peer.state_dict().values(), strict=True)))
+    maps = [torch.randn(2, 8, 21, 30), torch.randn(2, 16, 11, 15), torch.randn(2, 24, 6, 8)]
+    wanted = peer({str(level): features for level, features in enumerate(maps)})
+    for mine, theirs in zip(ours(maps), wanted.values(), strict=True):
+        assert_close(mine, theirs)
+
+
+def test_a_stage_nobody_reads_is_not_built():
+    config = BackboneConfig(body="resnet18", taps=(1,), neck="none", frozen_stages=0, batch_norm="live")
+    assert len(build_body(config).stages) == 2
