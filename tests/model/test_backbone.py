@@ -70,7 +70,9 @@ def test_maps_have_the_strides_and_channels_they_say(preset, strides, channels):
     body = body_of(preset)
     maps = body(torch.zeros(1, 3, 128, 192))
     assert (body.strides, body.channels) == (strides, channels)
-    assert [tuple(m.shape[1:]) for m in maps] == [(c, 128 // s, 192 // s) for c, s in zip(channels, strides, strict=True)]
+    assert [tuple(m.shape[1:]) for m in maps] == [
+        (c, 128 // s, 192 // s) for c, s in zip(channels, strides, strict=True)
+    ]
 
 
 @torch.no_grad()
@@ -110,8 +112,11 @@ def test_bottom_right_padding_is_tensorflow_s_same(side, cells):
 
 def test_fpn_against_torchvision():
     torch.manual_seed(0)
-    ours, peer = FPN((8, 16, 24), 12), torchvision.ops.FeaturePyramidNetwork(
-        [8, 16, 24], 12, torchvision.ops.feature_pyramid_network.LastLevelMaxPool()
+    ours, peer = (
+        FPN((8, 16, 24), 12),
+        torchvision.ops.FeaturePyramidNetwork(
+            [8, 16, 24], 12, torchvision.ops.feature_pyramid_network.LastLevelMaxPool()
+        ),
     )
     ours.load_state_dict(dict(zip(ours.state_dict(), peer.state_dict().values(), strict=True)))
     maps = [torch.randn(2, 8, 21, 30), torch.randn(2, 16, 11, 15), torch.randn(2, 24, 6, 8)]
