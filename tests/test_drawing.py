@@ -117,7 +117,7 @@ def test_lines_and_letters_grow_with_the_picture() -> None:
     small = draw_detections(canvas((400, 300)), one((100.0, 100.0, 300.0, 200.0)))
     large = draw_detections(canvas((4000, 3000)), one((1000.0, 1000.0, 3000.0, 2000.0)))
     assert [small.getpixel((100 + x, 150)) == class_colour(0) for x in range(4)].count(True) == 2
-    assert [large.getpixel((1000 + x, 1500)) == class_colour(0) for x in range(20)].count(True) == 13
+    assert [large.getpixel((1000 + x, 1500)) == class_colour(0) for x in range(20)].count(True) == 16
 
 
 def test_truth_is_dashed_white_and_grey_where_ignored() -> None:

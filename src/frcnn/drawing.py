@@ -35,8 +35,8 @@ class _Canvas:
 
     def __post_init__(self) -> None:
         self.pen = ImageDraw.Draw(self.picture)
-        self.line = max(2, round(max(self.picture.size) / 300))
-        self.font_size = max(12, round(max(self.picture.size) / 48))
+        self.line = max(2, round(max(self.picture.size) / 250))
+        self.font_size = max(12, round(max(self.picture.size) / 40))
 
 
 def draw_detections(image: Image.Image, detections: Detections, truth: Target | None = None) -> Image.Image:

@@ -88,6 +88,18 @@ def evaluate_detections(
     )
 
 
+def judge_picture(detections: Detections, target: Target, iou_threshold: float = 0.5) -> Judgement:
+    """What became of each detection of one picture."""
+    num_classes = len(detections.class_names)
+    return judge(
+        _flatten([detections], num_classes),
+        detections.scores.cpu().numpy(),
+        _flatten([target], num_classes),
+        ~_ignored(target).cpu().numpy(),
+        iou_threshold,
+    )
+
+
 def judge(
     found: Boxes,
     scores: Float[np.ndarray, " D"],

@@ -41,7 +41,7 @@ class Evaluation:
         return {
             "voc07_map": self.result.voc07_map,
             "voc_map": self.result.voc_map,
-            "per_class": {name: _class_row(result) for name, result in self.result.per_class.items()},
+            "per_class": {name: class_row(result) for name, result in self.result.per_class.items()},
             "losses": {name: loss if math.isfinite(loss) else None for name, loss in self.losses.items()},
             "images": self.images,
             "objects": self.objects,
@@ -63,7 +63,7 @@ class Evaluation:
             table.add_column(name, footer=footer, justify="right")
         table.show_footer = True
         for name, result in ranked(self.result):
-            values = _class_row(result)
+            values = class_row(result)
             fractions = [_three_digits(values[key]) for key in ("voc07_ap", "voc_ap", "recall")]
             table.add_row(name, *fractions, str(result.objects), str(result.detections))
         return table
@@ -96,8 +96,8 @@ def write_evaluation(folder: Path, evaluation: Evaluation) -> None:
     write_text(folder / "metrics.json", json.dumps(evaluation.metrics_dict(), indent=2, allow_nan=False) + "\n")
 
 
-def _class_row(result: ClassResult) -> dict[str, float | int | None]:
-    """`recall` is the share of the objects that were found at any score."""
+def class_row(result: ClassResult) -> dict[str, float | int | None]:
+    """A class in numbers; `recall` is the share of the objects that were found at any score."""
     recall = None if result.objects == 0 else float(result.recall[-1]) if len(result.recall) else 0.0
     return {
         "voc07_ap": result.voc07_ap,
@@ -113,7 +113,7 @@ def _per_class_csv(result: VocResult) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(("class", "voc07_ap", "voc_ap", "recall", "objects", "detections"))
     for name, of_class in result.per_class.items():
-        writer.writerow((name, *_class_row(of_class).values()))  # None becomes an empty cell
+        writer.writerow((name, *class_row(of_class).values()))  # None becomes an empty cell
     return text.getvalue()
 
 

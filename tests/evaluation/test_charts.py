@@ -1,0 +1,108 @@
+"""Charts: round numbers at the axes, every value in its place, nothing that breaks the page."""
+
+import math
+import xml.etree.ElementTree as ET
+
+import pytest
+
+from frcnn.evaluation.charts import HEIGHT, LEFT, MOST_POINTS, TOP, WIDTH, Series, curve, line_chart, smoothed, ticks
+
+
+def polylines(svg: str) -> dict[str, list[tuple[float, float]]]:
+    """The points of each line, by its kind."""
+    return {
+        line.get("class", ""): [tuple(float(n) for n in pair.split(",")) for pair in line.get("points", "").split()]
+        for line in ET.fromstring(svg).iter("polyline")
+    }
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [
+        (0, 1, [0, 0.2, 0.4, 0.6, 0.8, 1]),
+        (0, 3000, [0, 1000, 2000, 3000]),
+        (0.13, 0.29, [0.15, 0.2, 0.25]),
+        (0, 1e-4, [0, 2e-5, 4e-5, 6e-5, 8e-5, 1e-4]),
+    ],
+)
+def test_ticks_are_round(low: float, high: float, expected: list[float]) -> None:
+    assert ticks(low, high) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("high", [1.5, 2, 3, 12, 13, 40, 750])
+def test_whole_ticks_have_no_fraction(high: float) -> None:
+    assert all(float(tick).is_integer() for tick in ticks(1, high, whole=True))
+
+
+def test_the_ends_of_a_line_lie_at_the_ends_of_the_axes() -> None:
+    svg = line_chart([Series("loss", [0, 10], [0, 1])], "step", (0.0, 1.0))
+    assert svg is not None
+    (first, last) = polylines(svg)["train"]
+    assert first[0] == LEFT
+    assert last[1] == TOP
+    assert first[1] > last[1]
+
+
+def test_a_faint_line_does_not_stretch_the_axes() -> None:
+    calm = Series("training", [0, 1], [1, 1])
+    spike = Series("each", [0, 1], [1, 100], "faint")
+    alone, both = line_chart([calm], "step"), line_chart([spike, calm], "step")
+    assert alone is not None
+    assert both is not None
+    assert polylines(both)["train"] == polylines(alone)["train"]
+
+
+def test_a_single_value_is_a_dot() -> None:
+    svg = line_chart([Series("loss", [5], [0.25])], "step")
+    assert svg is not None
+    (dot,) = ET.fromstring(svg).iter("circle")
+    assert 0 < float(dot.get("cx", "0")) < WIDTH
+    assert 0 < float(dot.get("cy", "0")) < HEIGHT
+    assert dot[0].text == "loss 5: 0.25"
+
+
+def test_nothing_to_draw_is_no_chart() -> None:
+    assert line_chart([], "step") is None
+    assert line_chart([Series("loss", [], [])], "step") is None
+    assert line_chart([Series("loss", [1, 2], [math.nan, math.inf])], "step") is None
+
+
+def test_what_is_not_finite_is_left_out() -> None:
+    svg = line_chart([Series("loss", [1, 2, 3], [1, math.nan, 2])], "step")
+    assert svg is not None
+    assert len(polylines(svg)["train"]) == 2
+
+
+def test_all_zero_and_negative_values_are_drawn() -> None:
+    assert line_chart([Series("loss", [1, 2], [0, 0])], "step") is not None
+    assert line_chart([Series("loss", [1, 2], [-1, -2])], "step") is not None
+
+
+def test_long_lines_are_thinned_out() -> None:
+    svg = line_chart([Series("loss", list(range(100_000)), [1.0] * 100_000)], "step")
+    assert svg is not None
+    assert len(polylines(svg)["train"]) == MOST_POINTS
+
+
+def test_names_are_escaped() -> None:
+    svg = line_chart([Series('<script>"', [1, 2], [1, 2], "validation")], "<b>")
+    assert svg is not None
+    assert "<script>" not in svg
+    assert "<b>" not in svg
+    assert "<b>" not in curve([0, 1], [1, 1], "<b>")
+    ET.fromstring(svg)
+
+
+def test_a_curve_of_fractions_stands_on_its_axis() -> None:
+    points = polylines(curve([0.5, 1.0], [1.0, 0.5], "cat"))[""]
+    assert points == [(0, 0), (50, 0), (100, 50)]
+    assert "polyline" in curve([], [], "cat")
+
+
+def test_smoothing_is_the_mean_of_the_neighbours() -> None:
+    assert smoothed([1, 2, 3, 4], 1) == [1, 2, 3, 4]
+    assert smoothed([1, 2, 6, 4], 3) == pytest.approx([1.5, 3, 4, 5])
+    assert smoothed([1, math.nan, 3], 3) == pytest.approx([1, 2, 3])
+    assert smoothed([], 5) == []
+    assert smoothed([1, 2], 50) == [1, 2]
+    assert smoothed([1, 2, 6, 4], 4) == smoothed([1, 2, 6, 4], 3)
