@@ -19,7 +19,7 @@ def choose_device(name: str) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(name)
-        torch.empty(0, device=device)  # a name may be right and its device absent
+        torch.empty(0, device=device).cpu()  # a name may be right and its device absent, or hold nothing (meta)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise UsageError(f"device {name!r} cannot be used here{_hint(name)}: try --device cpu, or auto") from error
     return device
