@@ -1,0 +1,56 @@
+"""`frcnn`: the verbs put together, and every error one line."""
+
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from frcnn.cli import data, demo, evaluate, predict, presets, train
+from frcnn.cli.arguments import help_if_alone, spread
+from frcnn.cli.errors import WRONG_USAGE, complain, explain_usage
+
+MAY_REPEAT = ("--data", "--set")  # these take several values after one flag
+
+app = typer.Typer(
+    name="frcnn",
+    help="Faster R-CNN: train it, evaluate it, use it.",
+    epilog="Begin with: frcnn demo",
+    add_completion=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["--help", "-h"], "max_content_width": 100},
+)
+app.command("demo", epilog=demo.EXAMPLE)(demo.demo)
+app.command("train", epilog=train.EXAMPLE)(train.train)
+app.command("evaluate", epilog=evaluate.EXAMPLE)(evaluate.evaluate)
+app.command("predict", epilog=predict.EXAMPLE)(predict.predict)
+app.command("presets", epilog=presets.EXAMPLE)(presets.presets)
+app.add_typer(data.app, name="data")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"frcnn {version('frcnn')}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    context: typer.Context,
+    _version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    help_if_alone(context)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and leave with its exit status: 0 done, 1 the work failed, 2 wrong usage, 130 Ctrl-C."""
+    arguments = spread(sys.argv[1:] if arguments is None else arguments, MAY_REPEAT)
+    try:
+        status = typer.main.get_command(app).main(arguments, prog_name="frcnn", standalone_mode=False)
+    except typer.TyperException as error:  # what the command line itself got wrong
+        complain(explain_usage(error))
+        status = WRONG_USAGE
+    sys.exit(status or 0)

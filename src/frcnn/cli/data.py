@@ -1,0 +1,26 @@
+"""`frcnn data`: what is done with data sets alone."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from frcnn.cli.arguments import DebugOption, help_if_alone
+from frcnn.cli.errors import one_line_errors
+
+app = typer.Typer(help="Make a data set.", epilog="Example: frcnn data sample runs/sample", rich_markup_mode=None)
+app.callback(invoke_without_command=True)(help_if_alone)
+
+
+@app.command("sample", epilog="Example: frcnn data sample runs/sample")
+def sample(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new folder for it.", show_default=False)],
+    pictures: Annotated[int | None, typer.Option("--pictures", min=1, help="How many.")] = None,
+    seed: Annotated[int, typer.Option("--seed", help="Another seed draws other pictures.")] = 0,
+    debug: DebugOption = False,
+) -> None:
+    """Draw a small data set in the layout of PASCAL VOC: no download, the same pictures for the same seed."""
+    with one_line_errors(debug):
+        from frcnn.data.sample import write_sample
+
+        write_sample(folder, seed=seed)

@@ -1,0 +1,54 @@
+"""Every error one line on standard error, with its exit status; a traceback only for those who ask."""
+
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import typer
+
+from frcnn.errors import FrcnnError, UsageError
+from frcnn.mismatch import explain_mismatch
+
+FAILED, WRONG_USAGE, INTERRUPTED = 1, 2, 130
+
+
+@contextmanager
+def one_line_errors(debug: bool) -> Iterator[None]:
+    """Turn what goes wrong inside into a line and an exit status."""
+    try:
+        yield
+    except (KeyboardInterrupt, Exception) as error:
+        if isinstance(error, typer.Exit):
+            raise
+        if debug:
+            traceback.print_exception(error)
+        line, status = _explained(error)
+        complain(line)
+        raise typer.Exit(status) from None
+
+
+def complain(line: str) -> None:
+    """One line, whatever it was before, on standard error."""
+    sys.stderr.write(f"frcnn: {' '.join(line.split())}\n")
+
+
+def explain_usage(error: typer.TyperException) -> str:
+    """What the command line got wrong, and where to look."""
+    context = getattr(error, "ctx", None)
+    command = "frcnn" if context is None else context.command_path
+    return f"{error.format_message().replace('Value error, ', '')} (see {command} --help)"
+
+
+def _explained(error: BaseException) -> tuple[str, int]:
+    if isinstance(error, FrcnnError):
+        return str(error), WRONG_USAGE if isinstance(error, UsageError) else FAILED
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted", INTERRUPTED
+    if isinstance(error, RuntimeError) and (mismatch := explain_mismatch(error)):
+        return mismatch, FAILED
+    if isinstance(error, ImportError):
+        return str(error), FAILED
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}", FAILED
+    return f"unexpected {type(error).__name__}: {error} (run again with --debug to see where)", FAILED

@@ -1,0 +1,60 @@
+"""`frcnn evaluate`."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from frcnn.cli.arguments import (
+    DataOption,
+    DebugOption,
+    DeviceOption,
+    JsonOption,
+    ModelArgument,
+    PrecisionOption,
+    ScoreOption,
+)
+from frcnn.cli.errors import one_line_errors
+
+EXAMPLE = "Example: frcnn evaluate runs/voc/best.safetensors --data VOCdevkit/VOC2007 --out runs/voc/evaluation"
+
+
+def evaluate(
+    model: ModelArgument,
+    data: DataOption,
+    split: Annotated[Literal["train", "val", "trainval", "test"], typer.Option("--split", help="Which part.")] = "test",
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Write metrics.json and per_class.csv into this folder.")
+    ] = None,
+    batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Pictures at a time.")] = 1,
+    device: DeviceOption = "auto",
+    precision: PrecisionOption = "float32",
+    score: ScoreOption = None,
+    as_json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Score a model: VOC's 11-point and area average precision of each class, and the losses."""
+    with one_line_errors(debug):
+        import json
+
+        from rich.console import Console
+
+        from frcnn import evaluate as run
+        from frcnn.progress import progress_bar
+
+        with progress_bar("evaluating") as progress:
+            evaluation = run(
+                model,
+                data,
+                split,
+                out,
+                batch_size=batch_size,
+                device=device,
+                precision=precision,
+                score_threshold=score,
+                progress=progress,
+            )
+        if as_json:
+            typer.echo(json.dumps(evaluation.metrics_dict(), indent=1))
+        else:
+            Console().print(evaluation.to_table())

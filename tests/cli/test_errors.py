@@ -1,0 +1,56 @@
+import pytest
+import typer
+
+from frcnn.cli.errors import one_line_errors
+from frcnn.errors import ConfigError, DataError, FrcnnError, UsageError
+
+
+def fail_with(error: BaseException, debug: bool = False) -> int:
+    with pytest.raises(typer.Exit) as leaving, one_line_errors(debug):
+        raise error
+    return leaving.value.exit_code
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "line"),
+    [
+        (FrcnnError("disk: full"), 1, "frcnn: disk: full\n"),
+        (DataError("a.xml: is\nempty"), 1, "frcnn: a.xml: is empty\n"),
+        (UsageError("--out: a file"), 2, "frcnn: --out: a file\n"),
+        (ConfigError("train.lrr: no such key"), 2, "frcnn: train.lrr: no such key\n"),
+        (KeyboardInterrupt(), 130, "frcnn: interrupted\n"),
+        (PermissionError(13, "Permission denied", "/root/x"), 1, "frcnn: /root/x: Permission denied\n"),
+        (ImportError("no module named x"), 1, "frcnn: no module named x\n"),
+        (
+            ZeroDivisionError("by 0"),
+            1,
+            "frcnn: unexpected ZeroDivisionError: by 0 (run again with --debug to see where)\n",
+        ),
+    ],
+)
+def test_each_error_is_a_line_and_a_status(capsys, error, status, line):
+    assert fail_with(error) == status
+    assert capsys.readouterr() == ("", line)
+
+
+def test_a_torchvision_that_does_not_match_is_explained(capsys):
+    assert fail_with(RuntimeError("operator torchvision::nms does not exist")) == 1
+    assert "was built for another torch" in capsys.readouterr().err
+
+
+def test_a_traceback_for_those_who_ask(capsys):
+    assert fail_with(DataError("a.xml: is empty"), debug=True) == 1
+    error = capsys.readouterr().err
+    assert "Traceback" in error
+    assert error.endswith("frcnn: a.xml: is empty\n")
+
+
+def test_a_status_of_its_own_passes(capsys):
+    assert fail_with(typer.Exit(1)) == 1
+    assert capsys.readouterr() == ("", "")
+
+
+def test_nothing_wrong_nothing_said(capsys):
+    with one_line_errors(debug=False):
+        pass
+    assert capsys.readouterr() == ("", "")
