@@ -54,7 +54,7 @@ class Detector:
         self.model = model
         self.device, self.batch_size = choose_device(device), batch_size
         self.precision: Precision = precision
-        self._ready = _made_ready(_with_score_threshold(model, score_threshold), self.device, precision)
+        self._ready = _made_ready(with_score_threshold(model, score_threshold), self.device, precision)
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -144,7 +144,7 @@ def _from_tensor(image: Tensor) -> Float[Tensor, "3 H W"]:
     return image.float()
 
 
-def _with_score_threshold(model: FasterRCNN, threshold: float | None) -> FasterRCNN:
+def with_score_threshold(model: FasterRCNN, threshold: float | None) -> FasterRCNN:
     """The same weights under another configuration; the model handed in stays as it is."""
     if threshold is None:
         return model

@@ -19,23 +19,23 @@ def polylines(svg: str) -> dict[str, list[tuple[float, float]]]:
 @pytest.mark.parametrize(
     ("low", "high", "expected"),
     [
-        (0, 1, [0, 0.2, 0.4, 0.6, 0.8, 1]),
-        (0, 3000, [0, 1000, 2000, 3000]),
+        (0.0, 1.0, [0, 0.2, 0.4, 0.6, 0.8, 1]),
+        (0.0, 3000.0, [0, 1000, 2000, 3000]),
         (0.13, 0.29, [0.15, 0.2, 0.25]),
-        (0, 1e-4, [0, 2e-5, 4e-5, 6e-5, 8e-5, 1e-4]),
+        (0.0, 1e-4, [0, 2e-5, 4e-5, 6e-5, 8e-5, 1e-4]),
     ],
 )
 def test_ticks_are_round(low: float, high: float, expected: list[float]) -> None:
     assert ticks(low, high) == pytest.approx(expected)
 
 
-@pytest.mark.parametrize("high", [1.5, 2, 3, 12, 13, 40, 750])
+@pytest.mark.parametrize("high", [1.5, 2.0, 3.0, 12.0, 13.0, 40.0, 750.0])
 def test_whole_ticks_have_no_fraction(high: float) -> None:
-    assert all(float(tick).is_integer() for tick in ticks(1, high, whole=True))
+    assert all(float(tick).is_integer() for tick in ticks(1.0, high, whole=True))
 
 
 def test_the_ends_of_a_line_lie_at_the_ends_of_the_axes() -> None:
-    svg = line_chart([Series("loss", [0, 10], [0, 1])], "step", (0.0, 1.0))
+    svg = line_chart([Series("loss", [0.0, 10.0], [0.0, 1.0])], "step", (0.0, 1.0))
     assert svg is not None
     (first, last) = polylines(svg)["train"]
     assert first[0] == LEFT
@@ -44,8 +44,8 @@ def test_the_ends_of_a_line_lie_at_the_ends_of_the_axes() -> None:
 
 
 def test_a_faint_line_does_not_stretch_the_axes() -> None:
-    calm = Series("training", [0, 1], [1, 1])
-    spike = Series("each", [0, 1], [1, 100], "faint")
+    calm = Series("training", [0.0, 1.0], [1.0, 1.0])
+    spike = Series("each", [0.0, 1.0], [1.0, 100.0], "faint")
     alone, both = line_chart([calm], "step"), line_chart([spike, calm], "step")
     assert alone is not None
     assert both is not None
@@ -53,7 +53,7 @@ def test_a_faint_line_does_not_stretch_the_axes() -> None:
 
 
 def test_a_single_value_is_a_dot() -> None:
-    svg = line_chart([Series("loss", [5], [0.25])], "step")
+    svg = line_chart([Series("loss", [5.0], [0.25])], "step")
     assert svg is not None
     (dot,) = ET.fromstring(svg).iter("circle")
     assert 0 < float(dot.get("cx", "0")) < WIDTH
@@ -64,32 +64,32 @@ def test_a_single_value_is_a_dot() -> None:
 def test_nothing_to_draw_is_no_chart() -> None:
     assert line_chart([], "step") is None
     assert line_chart([Series("loss", [], [])], "step") is None
-    assert line_chart([Series("loss", [1, 2], [math.nan, math.inf])], "step") is None
+    assert line_chart([Series("loss", [1.0, 2.0], [math.nan, math.inf])], "step") is None
 
 
 def test_what_is_not_finite_is_left_out() -> None:
-    svg = line_chart([Series("loss", [1, 2, 3], [1, math.nan, 2])], "step")
+    svg = line_chart([Series("loss", [1.0, 2.0, 3.0], [1.0, math.nan, 2.0])], "step")
     assert svg is not None
     assert len(polylines(svg)["train"]) == 2
 
 
 def test_all_zero_and_negative_values_are_drawn() -> None:
-    assert line_chart([Series("loss", [1, 2], [0, 0])], "step") is not None
-    assert line_chart([Series("loss", [1, 2], [-1, -2])], "step") is not None
+    assert line_chart([Series("loss", [1.0, 2.0], [0.0, 0.0])], "step") is not None
+    assert line_chart([Series("loss", [1.0, 2.0], [-1.0, -2.0])], "step") is not None
 
 
 def test_long_lines_are_thinned_out() -> None:
-    svg = line_chart([Series("loss", list(range(100_000)), [1.0] * 100_000)], "step")
+    svg = line_chart([Series("loss", [float(step) for step in range(100_000)], [1.0] * 100_000)], "step")
     assert svg is not None
     assert len(polylines(svg)["train"]) == MOST_POINTS
 
 
 def test_names_are_escaped() -> None:
-    svg = line_chart([Series('<script>"', [1, 2], [1, 2], "validation")], "<b>")
+    svg = line_chart([Series('<script>"', [1.0, 2.0], [1.0, 2.0], "validation")], "<b>")
     assert svg is not None
     assert "<script>" not in svg
     assert "<b>" not in svg
-    assert "<b>" not in curve([0, 1], [1, 1], "<b>")
+    assert "<b>" not in curve([0.0, 1.0], [1.0, 1.0], "<b>")
     ET.fromstring(svg)
 
 
@@ -100,9 +100,9 @@ def test_a_curve_of_fractions_stands_on_its_axis() -> None:
 
 
 def test_smoothing_is_the_mean_of_the_neighbours() -> None:
-    assert smoothed([1, 2, 3, 4], 1) == [1, 2, 3, 4]
-    assert smoothed([1, 2, 6, 4], 3) == pytest.approx([1.5, 3, 4, 5])
-    assert smoothed([1, math.nan, 3], 3) == pytest.approx([1, 2, 3])
+    assert smoothed([1.0, 2.0, 3.0, 4.0], 1) == [1, 2, 3, 4]
+    assert smoothed([1.0, 2.0, 6.0, 4.0], 3) == pytest.approx([1.5, 3, 4, 5])
+    assert smoothed([1.0, math.nan, 3.0], 3) == pytest.approx([1, 2, 3])
     assert smoothed([], 5) == []
-    assert smoothed([1, 2], 50) == [1, 2]
-    assert smoothed([1, 2, 6, 4], 4) == smoothed([1, 2, 6, 4], 3)
+    assert smoothed([1.0, 2.0], 50) == [1, 2]
+    assert smoothed([1.0, 2.0, 6.0, 4.0], 4) == smoothed([1.0, 2.0, 6.0, 4.0], 3)

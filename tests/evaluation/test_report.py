@@ -151,7 +151,7 @@ def test_items_are_spread_evenly() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "words"), [(0.4, "0 s"), (59.6, "1 min 0 s"), (450, "7 min 30 s"), (7500, "2 h 5 min")]
+    ("seconds", "words"), [(0.4, "0 s"), (59.6, "1 min 0 s"), (450.0, "7 min 30 s"), (7500.0, "2 h 5 min")]
 )
 def test_durations_as_people_say_them(seconds: float, words: str) -> None:
     assert duration(seconds) == words

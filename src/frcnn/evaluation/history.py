@@ -17,11 +17,15 @@ class History:
     seconds: float = 0.0  # spent between a start, or a resume, and the last line that follows it
 
 
+def read_metrics(path: Path) -> list[dict[str, Any]]:
+    """All whole lines; none where the file is not there: a training that has not begun."""
+    texts = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    return [line for text in texts if (line := _parsed(text)) is not None]
+
+
 def read_history(path: Path) -> History:
-    """All whole lines; a file that is not there is a training that has not begun."""
-    if not path.is_file():
-        return History()
-    lines = [line for text in path.read_text(encoding="utf-8").splitlines() if (line := _parsed(text)) is not None]
+    """The file's lines, sorted by what they tell of."""
+    lines = read_metrics(path)
     return History(
         steps=tuple(line for line in lines if line["event"] == "step"),
         evaluations=tuple(line for line in lines if line["event"] == "evaluation"),

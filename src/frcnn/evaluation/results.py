@@ -78,9 +78,11 @@ class Evaluation:
 
 def ranked(result: VocResult) -> list[tuple[str, ClassResult]]:
     """The classes with the best VOC07 AP first, those without objects last."""
-    return sorted(result.per_class.items(), key=lambda item: -1.0 if item[1].voc07_ap is None else item[1].voc07_ap)[
-        ::-1
-    ]
+    return sorted(result.per_class.items(), key=_from_best)
+
+
+def _from_best(item: tuple[str, ClassResult]) -> float:
+    return 1.0 if item[1].voc07_ap is None else -item[1].voc07_ap
 
 
 def write_evaluation(folder: Path, evaluation: Evaluation) -> None:

@@ -1,6 +1,5 @@
 """Run a model over a data set and score it: the one way by which training, the console and the library evaluate."""
 
-import copy
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -8,17 +7,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from frcnn.config import override_sections
 from frcnn.data.dataset import Dataset, load_dataset
-from frcnn.data.loading import Batch, evaluation_batches
+from frcnn.data.loading import evaluation_batches
 from frcnn.device import Precision, autocast, check_precision, choose_device
 from frcnn.errors import DataError, UsageError
 from frcnn.evaluation.average_precision import evaluate_detections
 from frcnn.evaluation.results import Evaluation, write_evaluation
 from frcnn.model.detector import FasterRCNN
-from frcnn.predict import open_model
+from frcnn.predict import open_model, with_score_threshold
 from frcnn.structures import Detections, Losses
 
 Progress = Callable[[int, int], None]  # pictures done, pictures in all
@@ -60,8 +58,7 @@ def evaluate(
     check_precision(precision)
     where = choose_device(device)
     network = model if isinstance(model, FasterRCNN) else open_model(model).to(where)
-    if score_threshold is not None:
-        network = _with_score_threshold(network, score_threshold)
+    network = with_score_threshold(network, score_threshold)
     paths = [data] if isinstance(data, (str, Path)) else data
     dataset = load_dataset([Path(path) for path in paths], split, network.class_names)
     evaluation = evaluate_model(
@@ -100,20 +97,20 @@ def evaluate_model(
     tally, total = _Tally(), len(dataset.examples)
     with _evaluation_mode(model), autocast(device, precision):
         for batch in evaluation_batches(dataset, batch_size, workers):
-            _detect(model, batch, device, tally)
+            images = [image.to(device) for image in batch.images]
+            _detect(model, images, tally)
             if with_losses:
                 targets = [target.to(device) for target in batch.targets]
-                losses = model([image.to(device) for image in batch.images], targets, generator=generator)
-                tally.add_losses(losses, len(batch.images))
+                tally.add_losses(model(images, targets, generator=generator), len(images))
             if progress is not None:
                 progress(len(tally.detections), total)
     return _summary(model, dataset, tally)
 
 
-def _detect(model: FasterRCNN, batch: Batch, device: torch.device, tally: _Tally) -> None:
-    """Timed with the copy to the device and back, which also waits for the device to end."""
+def _detect(model: FasterRCNN, images: Sequence[Tensor], tally: _Tally) -> None:
+    """Timed with the way back to the processor, which waits until the device is done."""
     start = time.perf_counter()
-    found = [detections.to("cpu") for detections in model([image.to(device) for image in batch.images])]
+    found = [detections.to("cpu") for detections in model(images)]
     tally.seconds += time.perf_counter() - start
     tally.detections += found
 
@@ -140,10 +137,3 @@ def _evaluation_mode(model: nn.Module) -> Iterator[None]:
     finally:
         for module, training in modes:
             module.training = training
-
-
-def _with_score_threshold(model: FasterRCNN, threshold: float) -> FasterRCNN:
-    """The same weights under another configuration; the model handed in stays as it is."""
-    other = copy.copy(model)
-    other.config = override_sections(model.config, {"head": {"score_threshold": threshold}})
-    return other
