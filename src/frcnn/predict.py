@@ -80,7 +80,7 @@ class Detector:
 
     def _detect(self, pictures: Sequence[Picture]) -> list[Detections]:
         images = [as_image(picture).to(self.device) for picture in pictures]
-        with torch.inference_mode(), autocast(self.device, self.precision):
+        with torch.no_grad(), autocast(self.device, self.precision):
             found = self._ready(images)
         return [detections.to("cpu") for detections in found]
 
