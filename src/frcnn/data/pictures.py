@@ -1,77 +1,131 @@
-"""Pictures of any kind, read as a person sees them: upright, in colour, eight bits a channel, on white."""
+"""Pictures of any kind of file, as a person sees them: upright, in colour, 8 bits a channel, on white.
 
+H, W = height and width of the picture.
+"""
+
+import os
+import struct
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float
-from PIL import Image, ImageOps, UnidentifiedImageError
+from jaxtyping import Float, UInt8
+from PIL import Image
 from torch import Tensor
 
 from frcnn.errors import DataError
 
-ROTATED_BY_EXIF = {5, 6, 7, 8}  # orientations in which width and height are exchanged
-ORIENTATION_TAG = 0x0112
+ORIENTATION = 0x0112  # the EXIF tag: how a camera was held
+TURNS = {  # what each of its values asks for; 1 is upright
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+SIDEWAYS = frozenset({5, 6, 7, 8})  # those that swap width and height
+MAX_16_BIT = 65535
 
 
-def read_picture(path: Path | str) -> Image.Image:
-    """The picture as RGB. Raises DataError, naming the file, where it is absent, truncated or no picture."""
-    path = Path(path)
+def read_picture(path: Path) -> Image.Image:
+    """The picture in `path` as a person sees it, RGB. Raises DataError where there is none or it is broken."""
+    with _opened(path) as image:
+        return as_seen(image)
+
+
+def read_size(path: Path) -> tuple[int, int]:
+    """(height, width) of what `read_picture` gives, from the file's header alone. Raises DataError."""
+    with _opened(path) as image:
+        late = image.format == "PNG" and _has_late_metadata(path)
+        # A PNG looks for its orientation behind the pixels, and so decodes them: only where something is there.
+        exif = image.getexif() if late or image.format != "PNG" else Image.Image.getexif(image)
+        sideways = exif.get(ORIENTATION) in SIDEWAYS
+        return (image.width, image.height) if sideways else (image.height, image.width)
+
+
+def as_seen(image: Image.Image) -> Image.Image:
+    """A copy in RGB: turned as its EXIF data ask, see-through parts on white, 16 bits scaled to 8.
+
+    Doing it twice changes nothing: what asked for the turn is not kept.
+    """
+    turn = TURNS.get(image.getexif().get(ORIENTATION, 1))
+    seen = _in_colour(image)
+    seen.info = {}
+    return seen if turn is None else seen.transpose(turn)
+
+
+def to_tensor(image: Image.Image) -> Float[Tensor, "3 H W"]:
+    """An RGB picture as the model takes it: float32 in [0, 1]."""
+    return as_floats(to_bytes(image))
+
+
+def to_bytes(image: Image.Image) -> UInt8[Tensor, "3 H W"]:
+    """An RGB picture as a tensor, still in bytes: a quarter of the memory."""
+    if image.mode != "RGB":
+        raise ValueError(f"the picture must be RGB, not {image.mode}: see as_seen")
+    return torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous()  # (H, W, 3) -> (3, H, W)
+
+
+def as_floats(pixels: UInt8[Tensor, "3 H W"]) -> Float[Tensor, "3 H W"]:
+    """Bytes to float32 in [0, 1]."""
+    return pixels.to(torch.float32).div_(255)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
+    """The file of a picture, open; whatever fails in it or within the block becomes one line that names the file."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # twice the size is an error, still
-            with Image.open(path) as picture:
-                picture.load()
-                return as_seen(picture)
+            warnings.simplefilter("ignore")  # of odd metadata, which do not change what is seen
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(path) as image:
+                yield image
     except FileNotFoundError as error:
         raise DataError(f"{path}: there is no such picture") from error
-    except UnidentifiedImageError as error:
-        raise DataError(f"{path}: is no picture that can be read") from error
-    except Image.DecompressionBombError as error:
-        raise DataError(f"{path}: says it is larger than any honest picture ({error})") from error
-    except (OSError, SyntaxError, ValueError, EOFError) as error:  # what Pillow raises on damaged files
-        raise DataError(f"{path}: is damaged or truncated ({error}): replace or remove it") from error
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise DataError(f"{path}: holds more than {Image.MAX_IMAGE_PIXELS} pixels: make it smaller") from error
+    except Image.UnidentifiedImageError as error:
+        raise DataError(f"{path}: is no picture") from error
+    except Exception as error:  # Pillow's decoders raise what they please on broken files
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        raise DataError(f"{path}: cannot be read as a picture ({reason.splitlines()[0]})") from error
 
 
-def read_size(path: Path | str) -> tuple[int, int]:
-    """(height, width) of the picture as seen, from its header alone. Raises DataError as `read_picture` does."""
-    path = Path(path)
-    try:
-        with Image.open(path) as picture:
-            width, height = picture.size
-            turned = picture.getexif().get(ORIENTATION_TAG) in ROTATED_BY_EXIF
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: there is no such picture") from error
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise DataError(f"{path}: is no picture that can be read ({error})") from error
-    return (width, height) if turned else (height, width)
+def _in_colour(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I") or image.mode == "F":
+        return _to_8_bits(np.asarray(image).astype(np.float64))
+    if image.has_transparency_data:
+        white = Image.new("RGBA", image.size, "white")
+        return Image.alpha_composite(white, image.convert("RGBA")).convert("RGB")
+    return image.convert("RGB")  # a copy, where it is RGB already
 
 
-def as_seen(picture: Image.Image) -> Image.Image:
-    """Turned as EXIF says, 16 bits brought to 8, transparency laid on white, converted to RGB."""
-    upright = ImageOps.exif_transpose(picture)
-    if upright.mode.startswith("I") or upright.mode == "F":
-        upright = _to_eight_bits(upright)
-    if upright.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in upright.info:
-        upright = upright.convert("RGBA")
-        white = Image.new("RGBA", upright.size, "white")
-        upright = Image.alpha_composite(white, upright)
-    return upright.convert("RGB")
+def _to_8_bits(values: Float[np.ndarray, "H W"]) -> Image.Image:
+    """Grey from 16 bits; numbers of any other range are stretched over their own, as viewers do."""
+    low, high = float(values.min()), float(values.max())
+    if not np.isfinite((low, high)).all():
+        raise ValueError("a pixel is not finite")
+    whole = bool((values == np.rint(values)).all())
+    if (whole and low >= 0 and high <= MAX_16_BIT) or low == high:
+        low, high = 0.0, float(MAX_16_BIT)
+    grey = np.rint((values - low) / (high - low) * 255).clip(0, 255).astype(np.uint8)
+    return Image.fromarray(grey).convert("RGB")
 
 
-def to_tensor(picture: Image.Image) -> Float[Tensor, "3 H W"]:
-    """An RGB picture as float32 in [0, 1]."""
-    pixels = torch.from_numpy(np.array(picture, dtype=np.uint8))  # (H, W, 3)
-    return pixels.permute(2, 0, 1).contiguous().float().div_(255)
-
-
-def _to_eight_bits(picture: Image.Image) -> Image.Image:
-    """Wide integers are 16-bit values unless they fit into 8; floats are in [0, 1] unless they are not."""
-    values = np.asarray(picture).astype(np.float64)
-    largest = float(values.max()) if values.size else 0.0
-    if picture.mode == "F":
-        scale = 255.0 if largest <= 1 else 1.0
-    else:
-        scale = 255.0 / 65535.0 if picture.mode.startswith("I;16") or largest > 255 else 1.0
-    return Image.fromarray((values * scale).round().clip(0, 255).astype(np.uint8))
+def _has_late_metadata(path: Path) -> bool:
+    """Does a PNG hold text or EXIF data behind its pixels? Walks over its chunks: length, kind, content, checksum."""
+    behind_pixels = False
+    with path.open("rb") as file:
+        file.seek(8)  # the signature
+        while len(head := file.read(8)) == 8:
+            length, kind = struct.unpack(">I4s", head)
+            behind_pixels |= kind == b"IDAT"
+            if behind_pixels and kind in (b"eXIf", b"iTXt", b"tEXt", b"zTXt"):
+                return True
+            file.seek(length + 4, os.SEEK_CUR)
+    return False
