@@ -15,9 +15,7 @@ def written_whole(path: Path) -> Iterator[Path]:
 
     Raises FrcnnError, naming `path`, where the disk refuses (full, read-only, no permission).
     """
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-    os.close(descriptor)
-    aside = Path(name)
+    aside = _file_beside(path)
     try:
         yield aside
         _flush(aside)
@@ -43,6 +41,15 @@ def make_folder(folder: Path) -> Path:
     except OSError as error:
         raise FrcnnError(f"{folder}: cannot be made ({error.strerror or error})") from error
     return folder
+
+
+def _file_beside(path: Path) -> Path:
+    try:
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    except OSError as error:
+        raise FrcnnError(f"{path}: cannot be written ({error.strerror})") from error
+    os.close(descriptor)
+    return Path(name)
 
 
 def _flush(path: Path) -> None:

@@ -24,15 +24,14 @@ def network_size(size: tuple[int, int], rule: InputConfig) -> tuple[int, int]:
     """
     if rule.resize == "square":
         return rule.short_side, rule.short_side
-    short, long = (torch.tensor(float(side)) for side in (min(size), max(size)))  # float32: torchvision's rounding
-    scale = float(torch.minimum(rule.short_side / short, rule.long_side / long))
+    scale = min(rule.short_side / min(size), rule.long_side / max(size))
     return max(1, int(size[0] * scale)), max(1, int(size[1] * scale))
 
 
-def preprocess(images: Sequence[Float[Tensor, "C _ _"]], rule: InputConfig) -> ImageBatch:
-    """Resize, normalise and pad pictures in [0, 1] (RGB) into one batch.
+def preprocess(images: Sequence[Tensor], rule: InputConfig) -> ImageBatch:
+    """Resize, normalise and pad pictures in [0, 1] (RGB) into one batch; each is (3, H, W), floating point.
 
-    Raises ValueError for what is no picture: wrong dimensions, no pixels, integers, values that are not finite.
+    Raises ValueError for what is no picture: wrong dimensions, no pixels, integers.
     """
     for image in images:
         _check_picture(image)

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from frcnn.errors import FrcnnError
+from frcnn.evaluation.history import read_metrics
 from frcnn.files import write_text
 
 
@@ -33,17 +34,6 @@ class MetricsFile:
                 file.write(json.dumps(line) + "\n")
         except OSError as error:
             raise FrcnnError(f"{self.path}: cannot be written ({error.strerror})") from error
-
-
-def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """All whole lines of a metrics.jsonl."""
-    lines = []
-    for text in path.read_text(encoding="utf-8").splitlines():
-        try:
-            lines.append(json.loads(text))
-        except ValueError:  # torn by a kill: only ever the last one
-            continue
-    return lines
 
 
 class Display:

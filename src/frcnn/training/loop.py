@@ -169,7 +169,7 @@ def train_step(run: Training, batch: Batch) -> tuple[Losses, float]:
     with autocast(run.device, settings.precision):
         losses = run.model(images, targets, generator)
     total = losses.total()
-    if not math.isfinite(float(total)):
+    if not math.isfinite(float(total.detach())):
         raise FrcnnError(_not_finite(run.progress.step, losses, rate, batch))
     run.optimizer.zero_grad(set_to_none=True)
     total.backward()
