@@ -15,9 +15,8 @@ from PIL import Image  # noqa: E402
 
 torch.set_num_threads(1)  # the same sums on every machine, and room for the others
 
-VocObjects = Sequence[
-    tuple[str, tuple[float, float, float, float]] | tuple[str, tuple[float, float, float, float], bool]
-]
+Corners = tuple[float, float, float, float]
+VocObjects = Sequence[tuple[str, Corners] | tuple[str, Corners, bool]]
 MakeVoc = Callable[..., Path]
 
 

@@ -2,7 +2,7 @@
 
 import difflib
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -68,7 +68,7 @@ def load_dataset(
 def training_splits(
     paths: Sequence[Path], validation: float, seed: int, bad_boxes: BadBoxes = "refuse"
 ) -> tuple[Dataset, Dataset | None]:
-    """What is trained on and what is held out: `train` and `val` of each set, or else a seeded share of it; never `test`.
+    """What is trained on and what is held out: `train` and `val` of each set, or a seeded share; never `test`.
 
     With `validation` 0 everything but `test` is trained on and nothing is held out. Raises DataError.
     """
@@ -124,7 +124,7 @@ def _divided(voc: VocSet, validation: float, seed: int) -> tuple[tuple[str, ...]
 
 
 def _found_names(sets: Sequence[VocSet], annotations: Mapping[Path, Annotation]) -> tuple[str, ...]:
-    """The classes of every split, so that training and test agree; pictures without annotation (a test set) add none."""
+    """The classes of every split, so that training and test agree; ids without annotation (a hidden test) add none."""
     paths = (voc.annotation(identity) for voc in sets for ids in voc.splits.values() for identity in ids)
     present = [path for path in dict.fromkeys(paths) if path.is_file()]
     return tuple(sorted({item.name for path in present for item in annotations[path].objects}))

@@ -83,7 +83,7 @@ def read_annotation(path: Path) -> Annotation:
 
 
 def box_problem(corners: Corners, size: tuple[int, int]) -> str | None:
-    """What is wrong with a box in a picture of (height, width), judged on the file's own numbers; None where nothing."""
+    """What is wrong with a box in a picture of (height, width), by the file's own numbers; None where nothing is."""
     xmin, ymin, xmax, ymax = corners
     height, width = size
     if not all(map(math.isfinite, corners)):
