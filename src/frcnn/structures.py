@@ -13,9 +13,11 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from frcnn.errors import UsageError
+
 if TYPE_CHECKING:
     from PIL.Image import Image
-    from supervision import Detections as SupervisionDetections
+    from supervision import Detections as SupervisionDetections  # pyright: ignore[reportMissingImports]  (an extra)
 
 
 @dataclass(frozen=True)
@@ -112,8 +114,12 @@ class Detections:
 
     def to_supervision(self) -> "SupervisionDetections":
         """The same as `supervision.Detections` (install `frcnn[supervision]`)."""
-        from supervision import Detections as SupervisionDetections
-
+        try:
+            from supervision import Detections as SupervisionDetections  # pyright: ignore[reportMissingImports]
+        except ImportError as error:
+            raise UsageError(
+                "to_supervision needs the package supervision: pip install 'frcnn[supervision]'"
+            ) from error
         return SupervisionDetections(
             xyxy=self.boxes.cpu().numpy(),
             confidence=self.scores.cpu().numpy(),

@@ -76,7 +76,9 @@ def build_body(config: BackboneConfig) -> Stages:
 
 def _vgg16(config: BackboneConfig) -> Stages:
     """The 13 convolutions to conv5_3: four poolings, which round up, so stride 16."""
-    layers = list(torchvision.models.vgg16(init_weights=False).features)[:30]  # the fifth pooling is RoI pooling's
+    layers = list(torchvision.models.vgg16(init_weights=False).features.children())[
+        :30
+    ]  # the fifth pooling is RoI pooling's
     stages: list[list[nn.Module]] = [[]]
     for layer in layers:
         if isinstance(layer, nn.MaxPool2d):

@@ -50,9 +50,11 @@ class RPNHead(nn.Module):
         )
         self.objectness = nn.Conv2d(channels, num_anchors * (2 if self.two_logits else 1), 1)
         self.deltas = nn.Conv2d(channels, num_anchors * 4, 1)
-        for layer in (*self.convolutions, self.objectness, self.deltas):
-            nn.init.normal_(layer.weight, std=0.01)
-            nn.init.zeros_(layer.bias)
+        for layer in self.modules():
+            if isinstance(layer, nn.Conv2d):
+                nn.init.normal_(layer.weight, std=0.01)
+                if layer.bias is not None:
+                    nn.init.zeros_(layer.bias)
 
     def forward(self, pyramid: Sequence[Float[Tensor, "N C _ _"]]) -> RPNOutput:
         """Score and deltas of every anchor of every level, in float32, ordered (level, H, W, A)."""

@@ -88,7 +88,7 @@ def train(
         settings = suit_to_weights(settings, weights, overrides)
     torch.manual_seed(settings.train.seed)  # the layers that start at random
     model = assemble(settings.model, learnt.class_names, weights)
-    model.to(where, memory_format=torch.channels_last)
+    model.to(where).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]  (not in torch's types)
     optimizer = build_optimizer(model, settings.train)
     folder.mkdir(parents=True, exist_ok=True)
     progress = (load_state(folder / "state", model, optimizer) if resume else None) or Progress()
