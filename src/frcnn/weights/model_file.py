@@ -1,0 +1,102 @@
+"""A model file: weights, configuration and class names in one .safetensors, which needs nothing else to be used.
+
+It is data, never code: nothing in it can run, and no other format is opened here.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import save_file
+from torch import Tensor
+
+from frcnn.config import ModelConfig, parse_model_config
+from frcnn.errors import FrcnnError, ModelFileError, UsageError
+from frcnn.files import written_whole
+from frcnn.model.detector import FasterRCNN
+from frcnn.model.zoo import build_from_config
+from frcnn.weights.build import checked_classes
+from frcnn.weights.keys import load_exactly
+from frcnn.weights.state_file import read_safetensors
+
+FORMAT, VERSION = "frcnn", 1
+PICKLE, ZIP = b"\x80", b"PK\x03\x04"  # how files of torch.save begin
+
+
+def save_model(model: FasterRCNN, path: str | Path) -> None:
+    """Write the model file, whole or not at all. Raises FrcnnError where the disk refuses."""
+    path = Path(path)
+    metadata = {
+        "format": FORMAT,
+        "version": str(VERSION),
+        "config": json.dumps(model.config.model_dump(mode="json")),
+        "class_names": json.dumps(list(model.class_names), ensure_ascii=False),
+    }
+    tensors = {name: _plain(tensor) for name, tensor in model.state_dict().items()}
+    with written_whole(path) as aside:
+        try:
+            save_file(tensors, aside, metadata)
+        except SafetensorError as error:
+            raise FrcnnError(f"{path}: cannot be written ({error})") from error
+
+
+def load_model(path: str | Path) -> FasterRCNN:
+    """The detector in a model file, on the CPU, in evaluation mode. Raises ModelFileError."""
+    path = Path(path)
+    _check_kind(path)
+    file = read_safetensors(path)
+    config, class_names = _described(file.metadata, path)
+    try:
+        model = build_from_config(config, class_names)
+    except UsageError as error:
+        raise ModelFileError(f"{path}: {error}") from error
+    load_exactly(model, file.state, str(path))
+    return model.eval()
+
+
+def _plain(tensor: Tensor) -> Tensor:
+    """A copy of its own, in rows: what several names share is written under each."""
+    return tensor.detach().to("cpu").clone(memory_format=torch.contiguous_format)
+
+
+def _check_kind(path: Path) -> None:
+    """Say what a file is that people often try instead."""
+    if not path.is_file():
+        raise ModelFileError(f"{path}: {'a folder' if path.is_dir() else 'no such file'}: a model file is needed")
+    try:
+        with path.open("rb") as file:
+            start = file.read(len(ZIP))
+    except OSError as error:
+        raise ModelFileError(f"{path}: cannot be read ({error.strerror})") from error
+    if start == ZIP or start[:1] == PICKLE:
+        raise ModelFileError(
+            f"{path}: no model file but a pickle or a zip, as torch.save writes them: convert it first"
+        )
+
+
+def _described(metadata: Mapping[str, str], path: Path) -> tuple[ModelConfig, tuple[str, ...]]:
+    """Configuration and class names as the metadata hold them."""
+    if metadata.get("format") != FORMAT:
+        raise ModelFileError(f"{path}: .safetensors, but no model file of frcnn (no configuration and classes inside)")
+    if metadata.get("version") != str(VERSION):
+        raise ModelFileError(
+            f"{path}: a model file of version {metadata.get('version')}, but this frcnn reads version {VERSION}"
+        )
+    try:
+        config = parse_model_config(_json(metadata, "config", dict), source="its configuration")
+        return config, checked_classes(_json(metadata, "class_names", list))
+    except (UsageError, ValueError) as error:
+        raise ModelFileError(f"{path}: damaged metadata: {error}") from error
+
+
+def _json(metadata: Mapping[str, str], key: str, kind: type) -> Any:
+    """Raises ValueError."""
+    if key not in metadata:
+        raise ValueError(f"{key} is missing")
+    value = json.loads(metadata[key])
+    if not isinstance(value, kind):
+        raise ValueError(f"{key} is not a {kind.__name__}")
+    return value

@@ -1,0 +1,233 @@
+"""Our networks with torchvision's weights give torchvision's results: detections, losses and gradients."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import pytest
+import torch
+import torchvision.models.detection as peers
+from torch import Tensor, nn
+from torchvision.models.mobilenetv3 import InvertedResidual
+from torchvision.models.resnet import Bottleneck
+
+from frcnn.config import override_sections
+from frcnn.model import detector, head, rpn
+from frcnn.model.detector import FasterRCNN
+from frcnn.structures import Target
+from frcnn.weights.torchvision import convert_state, from_torchvision
+
+CLASSES = ("ant", "bee", "cat", "dog", "elk", "fox", "gnu")
+PEERS: dict[str, Callable[..., peers.FasterRCNN]] = {
+    "resnet50_fpn": peers.fasterrcnn_resnet50_fpn,
+    "resnet50_fpn_v2": peers.fasterrcnn_resnet50_fpn_v2,
+    "mobilenet_v3_large_fpn": peers.fasterrcnn_mobilenet_v3_large_fpn,
+    "mobilenet_v3_large_320_fpn": peers.fasterrcnn_mobilenet_v3_large_320_fpn,
+}
+REGIONS = 64  # a picture, in training: enough, and a fraction of the time
+FULL_SIZE = {"mobilenet_v3_large_320_fpn": (320, 640)}  # the others: 800, 1333
+SIZES = ((240, 320), (300, 211), (150, 400))  # wide, tall, and so wide that the bound on the long side rules
+
+
+@dataclass
+class Pair:
+    """The same weights in torchvision's network and in ours."""
+
+    peer: peers.FasterRCNN
+    ours: FasterRCNN
+
+
+def make_pair(preset: str, sides: tuple[int, int], proposals: int | None = None) -> Pair:
+    """A network of torchvision's with lively weights from a seed, and ours with the same.
+
+    `sides`: the short side of the input, and the bound on the long one. `proposals`: fewer than the preset has.
+    """
+    torch.manual_seed(0)
+    limit = {} if proposals is None else {"rpn_post_nms_top_n_test": proposals}
+    peer = PEERS[preset](
+        weights=None, weights_backbone=None, num_classes=len(CLASSES) + 1, min_size=sides[0], max_size=sides[1], **limit
+    )
+    enliven(peer)
+    ours = from_torchvision(peer.state_dict(), preset, CLASSES)
+    sections = {"input": {"short_side": sides[0], "long_side": sides[1]}}
+    if proposals is not None:
+        sections["rpn"] = {"after_nms_test": proposals}
+    ours.config = override_sections(ours.config, sections)
+    return Pair(peer.eval(), ours)
+
+
+@torch.no_grad()
+def enliven(peer: peers.FasterRCNN) -> None:
+    """Weights under which every layer matters: no batch norm is neutral, no bias is 0, and much is detected."""
+    for layer in peer.modules():
+        if isinstance(layer, nn.BatchNorm2d):
+            layer.weight.uniform_(0.7, 1.3)
+            layer.bias.normal_(0, 0.2)
+            layer.momentum = 1.0  # the pass in training mode below sets the running statistics
+        elif isinstance(layer, nn.Conv2d | nn.Linear):
+            nn.init.kaiming_normal_(layer.weight)
+            if layer.bias is not None:
+                layer.bias.normal_(0, 0.05)
+    for block in peer.backbone.body.modules():
+        if isinstance(block, Bottleneck | InvertedResidual):  # or rounding errors grow from block to block
+            [layer for layer in block.modules() if isinstance(layer, nn.BatchNorm2d)][-1].weight.mul_(0.25)
+    images = pictures(((192, 256), (256, 192)))
+    peer.train().backbone(torch.randn(2, 3, 192, 256))
+    peer.roi_heads.box_head(torch.randn(64, 256, 7, 7))
+    predictor = peer.roi_heads.box_predictor
+    if not any(isinstance(layer, nn.BatchNorm2d) for layer in peer.backbone.fpn.modules()):
+        standardise(peer, {block[0]: 1.0 for block in peer.backbone.fpn.layer_blocks}, images)
+    standardise(peer, {peer.rpn.head.cls_logits: 1.0, peer.rpn.head.bbox_pred: 0.2}, images)
+    standardise(peer, {predictor.cls_score: 0.7, predictor.bbox_pred: 0.5}, images)
+
+
+def standardise(peer: peers.FasterRCNN, layers: dict[nn.Module, float], images: list[Tensor]) -> None:
+    """Scale layers so that what they say of these pictures has mean 0 and this standard deviation, by channel."""
+    said: dict[nn.Module, list[Tensor]] = {layer: [] for layer in layers}
+    hooks = [layer.register_forward_hook(lambda layer, _, output: said[layer].append(output)) for layer in layers]
+    peer.eval()(images)
+    for hook in hooks:
+        hook.remove()
+    for layer, spread in layers.items():
+        values = torch.cat([output.transpose(0, 1).flatten(1) for output in said[layer]], dim=1)
+        factor = spread / values.std(dim=1)
+        layer.weight *= factor.reshape(-1, *[1] * (layer.weight.ndim - 1))
+        layer.bias.copy_((layer.bias - values.mean(dim=1)) * factor)
+
+
+def pictures(sizes: Sequence[tuple[int, int]] = SIZES) -> list[Tensor]:
+    """Random colours in blobs of every size, from the pixel to half the picture."""
+    generator = torch.Generator().manual_seed(1)
+    return [_blobs(size, generator) for size in sizes]
+
+
+def _blobs(size: tuple[int, int], generator: torch.Generator) -> Tensor:
+    grids = [torch.rand(1, 3, *(-(-side // cell) for side in size), generator=generator) for cell in (1, 5, 20, 80)]
+    return torch.cat([nn.functional.interpolate(grid, size=size) for grid in grids]).mean(dim=0)
+
+
+@torch.no_grad()
+def assert_same_detections(pair: Pair, images: list[Tensor]) -> None:
+    """As many, and each has its like: the same class, the box within .01 px, the score within 1e-4."""
+    for ours, theirs in zip(pair.ours(images), pair.peer(images), strict=True):
+        assert len(ours) == len(theirs["scores"]) >= 50
+        assert len(ours.class_ids.unique()) >= 3
+        alike = ours.class_ids[:, None] == theirs["labels"] - 1
+        alike &= (ours.boxes[:, None] - theirs["boxes"]).abs().amax(dim=2) <= 0.01
+        alike &= (ours.scores[:, None] - theirs["scores"]).abs() <= 1e-4
+        assert alike.any(dim=0).all()
+        assert alike.any(dim=1).all()
+
+
+@pytest.mark.parametrize("preset", PEERS)
+def test_small_detections_are_torchvisions(preset: str) -> None:
+    pair = make_pair(preset, (192, 320), proposals=150)
+    for image in pictures():
+        assert_same_detections(pair, [image])
+    assert_same_detections(pair, pictures())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("preset", PEERS)
+def test_full_detections_are_torchvisions(preset: str) -> None:
+    pair = make_pair(preset, FULL_SIZE.get(preset, (800, 1333)))
+    for image in pictures():
+        assert_same_detections(pair, [image])
+    assert_same_detections(pair, pictures())
+
+
+@pytest.mark.parametrize("preset", PEERS)
+def test_losses_and_gradients_are_torchvisions(preset: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In float64, where no rounding error flips a ReLU: it is the same function, not nearly the same."""
+    pair = make_pair(preset, (320, 533))
+    pair.ours.config = override_sections(pair.ours.config, {"head": {"samples_per_image": REGIONS}})
+    images, targets = [image.double() for image in pictures(SIZES[:2])], objects()
+    theirs, proposals = peer_losses(pair, images, targets)
+    give_ours_the_same(proposals, monkeypatch)
+    ours = pair.ours.double().train()(images, targets)
+
+    expected = {
+        "rpn_objectness": theirs["loss_objectness"],
+        "rpn_box": theirs["loss_rpn_box_reg"],
+        "head_class": theirs["loss_classifier"],
+        "head_box": theirs["loss_box_reg"],
+        "total": sum(theirs.values()),
+    }
+    assert all(loss > 0 for loss in expected.values())
+    for name, loss in ours.as_dict().items():
+        torch.testing.assert_close(loss, expected[name].detach(), rtol=1e-5, atol=0, check_dtype=False)
+    ours.total().backward()
+    sum(theirs.values()).backward()
+    assert_same_gradients(pair)
+
+
+def objects() -> list[Target]:
+    """Small and large, several of a class, one picture with a single one."""
+    first = torch.tensor([[10.0, 20, 90, 160], [100, 30, 300, 230], [200, 10, 230, 34], [5, 100, 120, 230]])
+    second = torch.tensor([[20.0, 40, 180, 280]])
+    return [Target(first, torch.tensor([0, 3, 6, 3])), Target(second, torch.tensor([2]))]
+
+
+def peer_losses(pair: Pair, images: list[Tensor], targets: list[Target]) -> tuple[dict[str, Tensor], list[Tensor]]:
+    """Their four losses, with batch norm as ours has it, and the proposals that they used."""
+    pair.peer.double().train()
+    if pair.ours.config.backbone.batch_norm == "frozen":
+        for layer in pair.peer.backbone.body.modules():
+            if isinstance(layer, nn.BatchNorm2d):
+                layer.eval()
+    pair.peer.rpn.fg_bg_sampler = FirstOfEach(256, 0.5)
+    pair.peer.roi_heads.fg_bg_sampler = FirstOfEach(REGIONS, 0.25)
+    proposals: list[Tensor] = []
+    hook = pair.peer.rpn.register_forward_hook(lambda _module, _inputs, output: proposals.extend(output[0]))
+    losses = pair.peer(images, [{"boxes": t.boxes, "labels": t.class_ids + 1} for t in targets])
+    hook.remove()
+    return losses, proposals
+
+
+@dataclass
+class FirstOfEach:
+    """In place of torchvision's random sampler: the first positives and the first negatives."""
+
+    size: int
+    fraction: float
+
+    def __call__(self, labels_of_pictures: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+        masks: tuple[list[Tensor], list[Tensor]] = ([], [])
+        for labels in labels_of_pictures:
+            chosen = first_of_each(labels.clamp(max=1).long(), size=self.size, positive_fraction=self.fraction)
+            for of_pictures, index in zip(masks, chosen, strict=True):
+                of_pictures.append(torch.zeros_like(labels, dtype=torch.uint8).index_fill(0, index, 1))
+        return masks
+
+
+def first_of_each(
+    verdict: Tensor, *, size: int, positive_fraction: float, generator: torch.Generator | None = None
+) -> tuple[Tensor, Tensor]:
+    """In place of our random sampler."""
+    positive = (verdict == 1).nonzero().squeeze(1)[: int(size * positive_fraction)]
+    return positive, (verdict == 0).nonzero().squeeze(1)[: size - len(positive)]
+
+
+def give_ours_the_same(proposals: list[Tensor], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Torchvision's proposals, once it is clear that ours are these, and the same choice among them."""
+    propose = detector.propose
+
+    def checked(*arguments: object, **settings: object) -> list[Tensor]:
+        torch.testing.assert_close(propose(*arguments, **settings), proposals, rtol=0, atol=1e-3)
+        return proposals
+
+    monkeypatch.setattr(detector, "propose", checked)
+    for room in (rpn, head):
+        monkeypatch.setattr(room, "sample", first_of_each)
+
+
+def assert_same_gradients(pair: Pair) -> None:
+    """Within 1e-4 of each tensor's largest entry, for every tensor that ours trains."""
+    gradients = {name: value.grad for name, value in pair.peer.named_parameters() if value.grad is not None}
+    theirs = convert_state(gradients, pair.ours.config, len(CLASSES))
+    trained = {name: value for name, value in pair.ours.named_parameters() if value.requires_grad}
+    assert len(trained) > 30
+    for name, value in trained.items():
+        assert value.grad is not None
+        largest = float(theirs[name].abs().max())
+        assert largest > 0
+        assert float((value.grad - theirs[name]).abs().max()) <= 1e-4 * largest, name
