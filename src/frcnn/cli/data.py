@@ -23,4 +23,4 @@ def sample(
     with one_line_errors(debug):
         from frcnn.data.sample import write_sample
 
-        write_sample(folder, seed=seed)
+        write_sample(folder, pictures, seed=seed)
