@@ -21,8 +21,8 @@ def train(
         typer.Option("--set", metavar="KEY=VALUE...", help="One setting, such as train.lr=0.01; several may follow."),
     ] = None,
     backbone: Annotated[
-        str, typer.Option("--backbone", help="What the backbone starts with: imagenet, none or a file.")
-    ] = "imagenet",
+        str | None, typer.Option("--backbone", help="Start from imagenet (default where published), none or a file.")
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
     device: DeviceOption = "auto",
     precision: Annotated[

@@ -1,4 +1,4 @@
-"""Smooth L1: square near zero, straight far away, so that one bad box does not rule the gradient (Fast R-CNN, Eq. 3)."""
+"""Smooth L1: square near zero, straight far away: no bad box rules the gradient (Fast R-CNN, Eq. 3)."""
 
 import torch.nn.functional as F
 from jaxtyping import Float

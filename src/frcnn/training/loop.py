@@ -71,8 +71,8 @@ def train(
     """Train a preset on data sets and return the run's folder.
 
     `overrides` are `section.key=value`; `backbone` is "imagenet" (the default, where such weights are published),
-    "none" or a file of weights. Raises UsageError before data is touched where the request makes no sense, FrcnnError where data or disk fail; Ctrl-C writes a state
-    and raises KeyboardInterrupt.
+    "none" or a file of weights. Raises UsageError before data is touched where the request makes no sense, FrcnnError
+    where data or disk fail; Ctrl-C writes a state and raises KeyboardInterrupt.
     """
     folder = Path(out or Path("runs") / preset)
     settings = settle(preset, folder, config=config, overrides=overrides, precision=precision, resume=resume)
