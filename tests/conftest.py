@@ -61,6 +61,22 @@ def make_voc(tmp_path: Path) -> MakeVoc:
     return make
 
 
+@pytest.fixture
+def voc_set(make_voc: MakeVoc) -> Path:
+    """Six pictures with two classes: four in trainval, two in test; one is tall, one has no object."""
+    pictures = {
+        "000001": [("cat", (11, 6, 40, 50)), ("dog", (50, 10, 75, 40))],
+        "000002": [("dog", (1, 1, 80, 60))],
+        "000003": [("cat", (5, 5, 55, 75))],
+        "000004": [],
+        "000005": [("cat", (20, 20, 60, 55))],
+        "000006": [("dog", (30, 10, 70, 50)), ("cat", (2, 2, 20, 30))],
+    }
+    names = list(pictures)
+    sizes = dict.fromkeys(names, (60, 80)) | {"000003": (80, 60)}
+    return make_voc(pictures, splits={"trainval": names[:4], "test": names[4:]}, size=sizes)
+
+
 def voc_xml(objects: VocObjects) -> str:
     """An annotation with no more in it than is required."""
     parts = []

@@ -1,0 +1,216 @@
+import io
+import json
+import os
+import signal
+import threading
+from pathlib import Path
+
+import pytest
+import torch
+from rich.console import Console
+from safetensors import safe_open
+
+from frcnn.config import load_config
+from frcnn.errors import ConfigError, DataError, FrcnnError, UsageError
+from frcnn.structures import Losses
+from frcnn.training import loop
+from frcnn.training.loop import seed_of_step, train
+from frcnn.weights.model_file import load_model
+
+SMALL = (
+    "model.input.short_side=64",
+    "model.input.long_side=96",
+    "train.batch_size=2",
+    "train.epochs=3",
+    "train.warmup_steps=2",
+    "train.log_every=1",
+    "data.workers=0",
+    "data.validation=0.25",
+)
+
+
+def run(data: Path, out: Path, *overrides: str, **arguments) -> str:
+    console = Console(file=io.StringIO(), width=200)
+    if not arguments.get("resume"):
+        arguments["overrides"] = (*SMALL, *overrides)
+    train("tiny", data, out, console=console, **arguments)
+    return console.file.getvalue()  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def lines(out: Path) -> list[dict]:
+    return [json.loads(text) for text in (out / "metrics.jsonl").read_text().splitlines()]
+
+
+def tensors(path: Path) -> dict[str, torch.Tensor]:
+    with safe_open(path, framework="pt") as file:
+        return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+
+
+def test_a_run_s_folder(voc_set, tmp_path):
+    """Users' rows 8, 11 and 12: classes from the data, validation loss every epoch, the best model kept."""
+    said = run(voc_set, tmp_path / "run")
+    out = tmp_path / "run"
+    assert {p.name for p in out.iterdir()} == {
+        "best.safetensors", "last.safetensors", "config.toml", "metrics.jsonl", "state",
+    }  # fmt: skip
+    assert load_config(out / "config.toml").train.epochs == 3
+    events = [line["event"] for line in lines(out)]
+    assert events == ["start"] + (["step"] * 2 + ["evaluation"]) * 3
+    step, evaluation = lines(out)[1], lines(out)[3]
+    assert set(step) == {
+        "event", "step", "epoch", "lr", "rpn_objectness", "rpn_box", "head_class", "head_box", "total",
+        "images_per_second", "time",
+    }  # fmt: skip
+    assert evaluation["losses"]["total"] > 0
+    assert [line["epoch"] for line in lines(out)[1:]] == [1, 1, 1, 2, 2, 2, 3, 3, 3]
+    model = load_model(out / "best.safetensors")
+    assert model.class_names == ("cat", "dog")
+    assert "3 pictures" in said
+    assert "1 held out" in said
+
+
+def test_nothing_held_out_keeps_the_last_weights(voc_set, tmp_path):
+    run(voc_set, tmp_path / "run", "data.validation=0", "train.epochs=1")
+    assert not (tmp_path / "run" / "best.safetensors").exists()
+    assert (tmp_path / "run" / "last.safetensors").exists()
+    assert [line["event"] for line in lines(tmp_path / "run")] == ["start", "step", "step", "step"]
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_does_not(voc_set, tmp_path):
+    """Row 31."""
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        run(voc_set, tmp_path / name, "train.epochs=1", f"train.seed={seed}")
+    a, b, c = (tensors(tmp_path / name / "last.safetensors") for name in "abc")
+    assert all(torch.equal(a[key], b[key]) for key in a)
+    assert any(not torch.equal(a[key], c[key]) for key in a)
+
+
+@pytest.mark.parametrize("stop_at", [1, 2, 3])
+def test_a_stopped_and_resumed_run_ends_with_the_same_bytes(voc_set, tmp_path, monkeypatch, stop_at):
+    """Within an epoch, at its end, and after; the log has every step once."""
+    run(voc_set, tmp_path / "whole", "train.epochs=2")
+    real, taken = loop.train_step, []
+
+    def interrupted(training, batch):
+        if len(taken) == stop_at:
+            raise KeyboardInterrupt
+        taken.append(batch)
+        return real(training, batch)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "train_step", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            run(voc_set, tmp_path / "parts", "train.epochs=2")
+    said = run(voc_set, tmp_path / "parts", resume=True)
+    assert f"after step {stop_at}" in said
+    whole, parts = (tensors(tmp_path / name / "last.safetensors") for name in ("whole", "parts"))
+    assert all(torch.equal(whole[key], parts[key]) for key in whole)
+    steps = [line["step"] for line in lines(tmp_path / "parts") if line["event"] == "step"]
+    assert steps == [1, 2, 3, 4]
+    assert [line["event"] for line in lines(tmp_path / "parts")].count("evaluation") == 2
+
+
+def test_ctrl_c_within_a_step_lets_it_finish(voc_set, tmp_path, monkeypatch):
+    real = loop.train_step
+
+    def with_ctrl_c(training, batch):
+        os.kill(os.getpid(), signal.SIGINT)
+        return real(training, batch)
+
+    monkeypatch.setattr(loop, "train_step", with_ctrl_c)
+    with pytest.raises(KeyboardInterrupt):
+        run(voc_set, tmp_path / "run")
+    names = [path.name for path in (tmp_path / "run" / "state").iterdir()]
+    assert names == ["step_00000001.safetensors"]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_training_outside_the_main_thread_needs_no_signals(voc_set, tmp_path):
+    failures = []
+
+    def work():
+        try:
+            run(voc_set, tmp_path / "run", "train.epochs=1")
+        except Exception as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert failures == []
+
+
+def test_resume_without_a_state_starts_at_the_beginning_and_says_so(voc_set, tmp_path):
+    run(voc_set, tmp_path / "run", "train.epochs=1")
+    for path in (tmp_path / "run" / "state").iterdir():
+        path.unlink()
+    assert "no whole state was found" in run(voc_set, tmp_path / "run", resume=True)
+
+
+def test_a_folder_that_holds_a_run_is_not_overwritten(voc_set, tmp_path):
+    run(voc_set, tmp_path / "run", "train.epochs=1")
+    with pytest.raises(UsageError, match="add --resume"):
+        run(voc_set, tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"overrides": ("train.lrr=1",)}, ConfigError, "did you mean train.lr?"),
+        ({"overrides": ("train.lr=fast",)}, ConfigError, "train.lr"),
+        ({"overrides": ("train.lr=-1",)}, ConfigError, "greater than 0"),
+        ({"overrides": ("data.validation=1.5",)}, ConfigError, "data.validation"),
+        ({"resume": True}, UsageError, "no run to resume"),
+        ({"device": "cuda:99"}, UsageError, "cuda:99"),
+    ],
+)
+def test_wrong_requests_leave_no_folder(voc_set, tmp_path, arguments, error, message):
+    with pytest.raises(error, match=message):
+        train("tiny", voc_set, tmp_path / "run", **arguments)
+    assert not (tmp_path / "run").exists()
+
+
+def test_preset_and_data_must_exist(voc_set, tmp_path):
+    with pytest.raises(ConfigError, match="did you mean tiny"):
+        train("tinny", voc_set, tmp_path / "run")
+    with pytest.raises(DataError):
+        train("tiny", tmp_path / "absent", tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_loss_that_is_not_finite_stops_with_the_pictures(voc_set, tmp_path, monkeypatch):
+    """Users' row 1."""
+    real = loop.Training.__init__
+
+    def poisoned(self, *arguments):
+        real(self, *arguments)
+        parts = torch.tensor(1.0), torch.tensor(float("nan")), torch.tensor(2.0), torch.tensor(3.0)
+        self.model.forward = lambda *_: Losses(*parts)
+
+    monkeypatch.setattr(loop.Training, "__init__", poisoned)
+    with pytest.raises(FrcnnError, match=r"step 0: the loss is not finite \(rpn_objectness 1, rpn_box nan.*\.jpg"):
+        run(voc_set, tmp_path / "run")
+
+
+def test_steps_instead_of_epochs(voc_set, tmp_path):
+    run(voc_set, tmp_path / "run", "train.steps=3")
+    assert [line["step"] for line in lines(tmp_path / "run") if line["event"] == "step"] == [1, 2, 3]
+    assert lines(tmp_path / "run")[-1]["event"] == "evaluation"
+
+
+def test_bfloat16_trains(voc_set, tmp_path):
+    """Row 28."""
+    run(voc_set, tmp_path / "run", "train.epochs=1", precision="bfloat16")
+    assert load_config(tmp_path / "run" / "config.toml").train.precision == "bfloat16"
+    assert {t.dtype for t in tensors(tmp_path / "run" / "last.safetensors").values()} <= {torch.float32, torch.int64}
+
+
+def test_random_weights_freeze_nothing_and_say_so_in_the_settings(voc_set, tmp_path):
+    """Row 26 and the structures: without ImageNet weights nothing is frozen."""
+    run(voc_set, tmp_path / "run", "train.epochs=1")
+    backbone = load_config(tmp_path / "run" / "config.toml").model.backbone
+    assert (backbone.frozen_stages, backbone.batch_norm) == (0, "live")
+
+
+def test_seeds_of_steps_differ():
+    assert len({seed_of_step(seed, step) for seed in range(3) for step in range(1000)}) == 3000

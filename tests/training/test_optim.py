@@ -1,0 +1,73 @@
+import pytest
+import torch
+from torch import nn
+
+from frcnn.config import TrainConfig, load_preset
+from frcnn.training.optim import base_learning_rate, build_optimizer, learning_rate, set_learning_rate
+
+PAPER = load_preset("vgg16").train
+
+
+def schedule(**changes) -> TrainConfig:
+    values = {
+        "epochs": 1, "batch_size": 2, "lr": 0.1, "weight_decay": 5e-4, "warmup_steps": 0, "milestones": (0.7, 0.9),
+    }  # fmt: skip
+    return TrainConfig(**(values | changes))
+
+
+def test_the_paper_s_solver():
+    """Row 27: .001 for 50k of 70k iterations of 2 pictures, then .0001; momentum .9, decay 5e-4, biases at twice."""
+    assert (PAPER.steps, PAPER.batch_size, PAPER.momentum, PAPER.weight_decay) == (70_000, 2, 0.9, 5e-4)
+    rates = [learning_rate(step, 70_000, PAPER) for step in (0, 49_999, 50_000, 69_999)]
+    assert rates == pytest.approx([1e-3, 1e-3, 1e-4, 1e-4])
+    assert (PAPER.bias_lr_factor, PAPER.bias_weight_decay) == (2.0, True)
+
+
+def test_the_modern_rule_is_explicit():
+    """Row 27: .02 for 16 pictures, in proportion to the batch; 1e-4; 12 epochs; a warm-up."""
+    modern = load_preset("resnet50_fpn").train
+    assert (modern.lr, modern.weight_decay, modern.epochs, modern.lr_scaling) == (0.02, 1e-4, 12, "linear")
+    assert modern.warmup_steps > 0
+    assert base_learning_rate(modern.model_copy(update={"batch_size": 16})) == pytest.approx(0.02)
+    assert base_learning_rate(modern.model_copy(update={"batch_size": 2})) == pytest.approx(0.0025)
+
+
+def test_warm_up_is_straight_and_meets_the_rate():
+    config = schedule(warmup_steps=10, warmup_factor=0.1)
+    assert learning_rate(0, 100, config) == pytest.approx(0.01)
+    assert learning_rate(5, 100, config) == pytest.approx(0.055)
+    assert learning_rate(10, 100, config) == pytest.approx(0.1)
+
+
+def test_milestones_multiply():
+    rates = [learning_rate(step, 100, schedule()) for step in (69, 70, 89, 90, 99)]
+    assert rates == pytest.approx([0.1, 0.01, 0.01, 0.001, 0.001])
+
+
+def test_biases_have_their_own_rate_and_decay_and_frozen_layers_none():
+    """Row 27; and users' row 27: the rate is set from the step alone."""
+    model = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 3))
+    model[0].requires_grad_(False)
+    optimizer = build_optimizer(model, PAPER)
+    set_learning_rate(optimizer, 0.5)
+    weights, biases = optimizer.param_groups
+    assert [p is model[1].weight for p in weights["params"]] == [True]
+    assert (weights["lr"], weights["weight_decay"]) == (0.5, 5e-4)
+    assert [p is model[1].bias for p in biases["params"]] == [True]
+    assert (biases["lr"], biases["weight_decay"]) == (1.0, 5e-4)
+    without = build_optimizer(model, PAPER.model_copy(update={"bias_weight_decay": False}))
+    assert without.param_groups[1]["weight_decay"] == 0.0
+
+
+def test_one_step_by_hand():
+    """w - lr * (g + decay * w); the second adds momentum."""
+    model = nn.Linear(1, 1, bias=False)
+    nn.init.ones_(model.weight)
+    optimizer = build_optimizer(model, schedule(momentum=0.9, weight_decay=0.1))
+    set_learning_rate(optimizer, 0.5)
+    expected = [1 - 0.5 * (2 + 0.1), 1 - 0.5 * (2 + 0.1)]
+    expected[1] -= 0.5 * (0.9 * 2.1 + 2 + 0.1 * expected[0])
+    for wanted in expected:
+        model.weight.grad = torch.tensor([[2.0]])
+        optimizer.step()
+        assert model.weight.item() == pytest.approx(wanted)
