@@ -15,12 +15,13 @@ app.callback(invoke_without_command=True)(help_if_alone)
 @app.command("sample", epilog="Example: frcnn data sample runs/sample")
 def sample(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new folder for it.", show_default=False)],
-    pictures: Annotated[int | None, typer.Option("--pictures", min=1, help="How many.")] = None,
-    seed: Annotated[int, typer.Option("--seed", help="Another seed draws other pictures.")] = 0,
+    pictures: Annotated[int | None, typer.Option("--pictures", min=3, help="How many (default: 580).")] = None,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Another seed draws other pictures.")] = 0,
     debug: DebugOption = False,
 ) -> None:
     """Draw a small data set in the layout of PASCAL VOC: no download, the same pictures for the same seed."""
     with one_line_errors(debug):
-        from frcnn.data.sample import write_sample
+        from frcnn.data.sample import PICTURES, write_sample
 
-        write_sample(folder, pictures, seed=seed)
+        write_sample(folder, pictures or PICTURES, seed)
+        typer.echo(f"{folder}: try frcnn train tiny --backbone none --data {folder}")

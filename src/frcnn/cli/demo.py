@@ -13,7 +13,7 @@ EXAMPLE = "Example: frcnn demo --out runs/demo"
 
 def demo(
     out: Annotated[Path, typer.Option("--out", help="The folder for everything it makes.")] = Path("runs/demo"),
-    seed: Annotated[int, typer.Option("--seed", help="Other pictures, other random numbers.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Other pictures, other random numbers.")] = 0,
     device: DeviceOption = "auto",
     debug: DebugOption = False,
 ) -> None:
