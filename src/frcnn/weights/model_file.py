@@ -27,7 +27,7 @@ PICKLE, ZIP = b"\x80", b"PK\x03\x04"  # how files of torch.save begin
 
 
 def save_model(model: FasterRCNN, path: str | Path) -> None:
-    """Write the model file, whole or not at all. Raises FrcnnError where the disk refuses."""
+    """Write the model file, whole or not at all; the same model gives the same bytes. Raises FrcnnError."""
     path = Path(path)
     metadata = {
         "format": FORMAT,
@@ -39,6 +39,7 @@ def save_model(model: FasterRCNN, path: str | Path) -> None:
     with written_whole(path) as aside:
         try:
             save_file(tensors, aside, metadata)
+            _order_metadata(aside)
         except SafetensorError as error:
             raise FrcnnError(f"{path}: cannot be written ({error})") from error
 
@@ -60,6 +61,17 @@ def load_model(path: str | Path) -> FasterRCNN:
 def _plain(tensor: Tensor) -> Tensor:
     """A copy of its own, in rows: what several names share is written under each."""
     return tensor.detach().to("cpu").clone(memory_format=torch.contiguous_format)
+
+
+def _order_metadata(path: Path) -> None:
+    """safetensors writes the metadata in an order of the moment; the same model must give the same bytes."""
+    with path.open("r+b") as file:
+        length = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(length))
+        header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+        ordered = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
+        file.seek(8)
+        file.write(ordered.ljust(length))
 
 
 def _check_kind(path: Path) -> None:
