@@ -45,6 +45,9 @@ class Dataset:
     class_names: tuple[str, ...]
     skipped_boxes: int = 0  # bad boxes left out, where that was asked for
 
+    def __len__(self) -> int:
+        return len(self.examples)
+
 
 def load_dataset(
     paths: Sequence[Path],

@@ -69,9 +69,9 @@ def batches(
     return _loaded(dataset, orders, workers, whole_targets=ignore_regions)
 
 
-def evaluation_batches(dataset: Dataset, batch_size: int, workers: int) -> Iterator[Batch]:
+def evaluation_batches(dataset: Dataset, batch_size: int, workers: int = 0) -> Iterator[Batch]:
     """Every picture once, in the data set's order, as it is, with all its objects. Raises DataError."""
-    numbers = list(range(len(dataset.examples)))
+    numbers = range(len(dataset))
     orders = [[Order(i, False) for i in batch] for batch in _cut(numbers, batch_size)]
     return _loaded(dataset, orders, workers, whole_targets=True)
 

@@ -29,7 +29,7 @@ TURNS = {  # what each of its values asks for; 1 is upright
     8: Image.Transpose.ROTATE_90,
 }
 SIDEWAYS = frozenset({5, 6, 7, 8})  # those that swap width and height
-MAX_16_BIT = 65535
+MAX_8_BIT, MAX_16_BIT = 255, 65535
 
 
 def read_picture(path: Path) -> Image.Image:
@@ -98,22 +98,22 @@ def _opened(path: Path) -> Iterator[Image.Image]:
 
 def _in_colour(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I") or image.mode == "F":
-        return _to_8_bits(np.asarray(image).astype(np.float64))
+        return _to_8_bits(np.asarray(image).astype(np.float64), image.mode)
     if image.has_transparency_data:
         white = Image.new("RGBA", image.size, "white")
         return Image.alpha_composite(white, image.convert("RGBA")).convert("RGB")
     return image.convert("RGB")  # a copy, where it is RGB already
 
 
-def _to_8_bits(values: Float[np.ndarray, "H W"]) -> Image.Image:
-    """Grey from 16 bits; numbers of any other range are stretched over their own, as viewers do."""
+def _to_8_bits(values: Float[np.ndarray, "H W"], mode: str) -> Image.Image:
+    """Grey of 16 or 32 bits, by the least of the usual ranges that holds it; by its own where none does."""
     low, high = float(values.min()), float(values.max())
     if not np.isfinite((low, high)).all():
         raise ValueError("a pixel is not finite")
-    whole = bool((values == np.rint(values)).all())
-    if (whole and low >= 0 and high <= MAX_16_BIT) or low == high:
-        low, high = 0.0, float(MAX_16_BIT)
-    grey = np.rint((values - low) / (high - low) * 255).clip(0, 255).astype(np.uint8)
+    ranges = {"I": (MAX_8_BIT, MAX_16_BIT), "F": (1, MAX_8_BIT)}.get(mode, (MAX_16_BIT,))  # else I;16 of any byte order
+    white = next((white for white in ranges if low >= 0 and high <= white), None)
+    black, white = (0, white) if white is not None else (low, high)
+    grey = np.rint((values - black) / ((white - black) or 1) * 255).clip(0, 255).astype(np.uint8)
     return Image.fromarray(grey).convert("RGB")
 
 

@@ -20,6 +20,7 @@ SHAPE = "a folder with Annotations and JPEGImages, or one that holds such folder
 LEVELS = 2  # how far below what is named a set may lie: parent/VOCdevkit/VOC2007
 MARGIN = 1.0  # pixels by which a box may leave its picture: 0-based files, rounding
 SMALLEST = 1e-3  # pixels a side must keep inside the picture, so that float32 still sees an area
+LARGEST_FILE = 16 * 2**20  # bytes; an honest annotation has some thousand
 YES = frozenset({"1", "true", "yes"})
 
 
@@ -148,9 +149,12 @@ def _pictures(folder: Path) -> dict[str, Path]:
 
 def _parsed(path: Path) -> ElementTree.Element:
     try:
-        content = path.read_bytes()
+        too_large = path.stat().st_size > LARGEST_FILE
+        content = b"" if too_large else path.read_bytes()
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from error
+    if too_large:
+        raise DataError(f"{path}: is too large for an annotation: take it out")
     if b"<!ENTITY" in content.replace(b"\0", b""):  # in UTF-16 too: entities can grow without bound
         raise DataError(f"{path}: declares XML entities, which no annotation needs: take its DOCTYPE out")
     try:
