@@ -45,6 +45,9 @@ def read_size(path: Path) -> tuple[int, int]:
         # A PNG looks for its orientation behind the pixels, and so decodes them: only where something is there.
         exif = image.getexif() if late or image.format != "PNG" else Image.Image.getexif(image)
         sideways = exif.get(ORIENTATION) in SIDEWAYS
+        if sideways and image.format == "TIFF":
+            image.load()  # it turns by itself, see `as_seen`
+            sideways = False
         return (image.width, image.height) if sideways else (image.height, image.width)
 
 
@@ -53,6 +56,7 @@ def as_seen(image: Image.Image) -> Image.Image:
 
     Doing it twice changes nothing: what asked for the turn is not kept.
     """
+    image.load()  # first, as a TIFF turns by itself when it is loaded, and then asks for no more
     turn = TURNS.get(image.getexif().get(ORIENTATION, 1))
     seen = _in_colour(image)
     seen.info = {}
