@@ -1,9 +1,10 @@
 """Files that are whole or absent: written aside, flushed to the disk, then renamed."""
 
 import os
+import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from frcnn.errors import FrcnnError
@@ -50,6 +51,25 @@ def _file_beside(path: Path) -> Path:
         raise FrcnnError(f"{path}: cannot be written ({error.strerror})") from error
     os.close(descriptor)
     return Path(name)
+
+
+@contextmanager
+def folder_unless_in_vain(folder: Path, is_worth_keeping: Callable[[], bool]) -> Iterator[None]:
+    """Make `folder` for the block; where the block fails and leaves nothing worth keeping, no new folder stays behind.
+
+    A folder that was there before stays as it is. Raises FrcnnError where `folder` cannot be made.
+    """
+    absent = [place for place in (folder, *folder.parents) if not place.exists()]
+    make_folder(folder)
+    try:
+        yield
+    except Exception:
+        if absent and not is_worth_keeping():
+            shutil.rmtree(folder)
+            with suppress(OSError):  # another run may have begun beside this one
+                for place in absent[1:]:
+                    place.rmdir()
+        raise
 
 
 def _flush(path: Path) -> None:

@@ -13,10 +13,10 @@ from frcnn.config import Config, to_toml
 from frcnn.data.dataset import Dataset, training_splits
 from frcnn.data.loading import Batch, batches, number_of_batches
 from frcnn.device import autocast, choose_device
-from frcnn.errors import FrcnnError, UsageError
+from frcnn.errors import DataError, FrcnnError, UsageError
 from frcnn.evaluation.results import Evaluation
 from frcnn.evaluation.run import evaluate_model
-from frcnn.files import write_text
+from frcnn.files import folder_unless_in_vain, write_text
 from frcnn.model.detector import FasterRCNN
 from frcnn.structures import Losses
 from frcnn.training.checkpoint import Progress, load_state, save_state
@@ -90,11 +90,11 @@ def train(
     model = assemble(settings.model, learnt.class_names, weights)
     model.to(where).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]  (not in torch's types)
     optimizer = build_optimizer(model, settings.train)
-    folder.mkdir(parents=True, exist_ok=True)
     progress = (load_state(folder / "state", model, optimizer) if resume else None) or Progress()
     metrics = MetricsFile(folder / "metrics.jsonl")
     run = Training(settings, folder, learnt, held_out, model, optimizer, progress, metrics, where)
-    run_training(run, console or Console(), resume=resume)
+    with folder_unless_in_vain(folder, is_worth_keeping=lambda: progress.step > 0):
+        run_training(run, console or Console(), resume=resume)
     return folder
 
 
@@ -107,9 +107,10 @@ def run_training(run: Training, console: Console, *, resume: bool) -> None:
         announce(run, display, resume=resume)
         try:
             train_to_the_end(run, display)
-        except KeyboardInterrupt:
-            save_state(run.out / "state", run.model, run.optimizer, run.progress)
-            display.say(f"Stopped after step {run.progress.step}. Go on with the same command and --resume.")
+        except (KeyboardInterrupt, DataError) as reason:  # a picture that cannot be read may be mended
+            if run.progress.step > 0 or isinstance(reason, KeyboardInterrupt):
+                save_state(run.out / "state", run.model, run.optimizer, run.progress)
+                display.say(f"Stopped after step {run.progress.step}. Go on with the same command and --resume.")
             raise
         display.say(f"Done: {run.out}")
 

@@ -1,0 +1,79 @@
+import stat
+from pathlib import Path
+
+import pytest
+
+from frcnn.errors import FrcnnError
+from frcnn.files import folder_unless_in_vain, make_folder, write_text, written_whole
+
+
+def test_text_takes_the_place_of_what_was_there(tmp_path):
+    path = tmp_path / "a.txt"
+    write_text(path, "eins")
+    write_text(path, "zwei, 둘")
+    assert path.read_text(encoding="utf-8") == "zwei, 둘"
+    assert [child.name for child in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_a_file_has_the_rights_of_any_other(tmp_path):
+    write_text(tmp_path / "a", "")
+    (tmp_path / "b").write_text("")
+    ours, others = (stat.S_IMODE((tmp_path / name).stat().st_mode) for name in "ab")
+    assert ours == others
+
+
+def write_half(path: Path, error: type[BaseException]) -> None:
+    with written_whole(path) as aside:
+        aside.write_text("ha")
+        raise error
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_what_fails_leaves_what_was_there(tmp_path, error):
+    path = tmp_path / "a.txt"
+    write_text(path, "whole")
+    with pytest.raises(error):
+        write_half(path, error)
+    assert path.read_text() == "whole"
+    assert [child.name for child in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_a_disk_that_refuses_is_a_line_that_names_the_file(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(FrcnnError, match="file"):
+        write_text(tmp_path / "file" / "a.txt", "")
+    with pytest.raises(FrcnnError, match="cannot be made"):
+        make_folder(tmp_path / "file" / "folder")
+    with pytest.raises(FrcnnError, match=r"b: cannot be written \(full\)"), written_whole(tmp_path / "b"):
+        raise OSError(28, "full")
+    assert [child.name for child in tmp_path.iterdir()] == ["file"]
+
+
+class TestFolderUnlessInVain:
+    """A folder for a block that may fail."""
+
+    def test_it_stays_after_success(self, tmp_path):
+        with folder_unless_in_vain(tmp_path / "a" / "b", lambda: False):
+            write_text(tmp_path / "a" / "b" / "c", "")
+        assert (tmp_path / "a" / "b" / "c").exists()
+
+    def test_it_goes_after_failure_with_all_that_was_made_for_it(self, tmp_path):
+        with pytest.raises(ZeroDivisionError), folder_unless_in_vain(tmp_path / "a" / "b", lambda: False):
+            write_text(tmp_path / "a" / "b" / "c", str(1 / len(list((tmp_path / "a" / "b").iterdir()))))
+        assert not list(tmp_path.iterdir())
+
+    def test_it_stays_where_something_is_worth_keeping(self, tmp_path):
+        with pytest.raises(ValueError, match="no"), folder_unless_in_vain(tmp_path / "a", lambda: True):
+            raise ValueError("no")
+        assert (tmp_path / "a").exists()
+
+    def test_what_was_there_stays(self, tmp_path):
+        make_folder(tmp_path / "a")
+        with pytest.raises(ValueError, match="no"), folder_unless_in_vain(tmp_path / "a", lambda: False):
+            raise ValueError("no")
+        assert (tmp_path / "a").exists()
+
+    def test_what_others_began_beside_it_stays(self, tmp_path):
+        with pytest.raises(FileExistsError), folder_unless_in_vain(tmp_path / "runs" / "a", lambda: False):
+            make_folder(tmp_path / "runs" / "b").mkdir()
+        assert [child.name for child in (tmp_path / "runs").iterdir()] == ["b"]
