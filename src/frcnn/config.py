@@ -46,9 +46,7 @@ class InputConfig(Section):
 class BackboneConfig(Section):
     """From the network's input to feature maps."""
 
-    body: Literal[
-        "vgg16", "zf", "resnet18", "resnet50", "resnet101", "mobilenet_v2", "mobilenet_v3_large", "tiny"
-    ]
+    body: Literal["vgg16", "zf", "resnet18", "resnet50", "resnet101", "mobilenet_v2", "mobilenet_v3_large", "tiny"]
     taps: Annotated[tuple[Annotated[int, Field(ge=0, le=5)], ...], Field(min_length=1)]  # stages whose output is used
     neck: Literal["none", "fpn"]
     neck_channels: Count = 256
@@ -255,8 +253,8 @@ def _validated(kind: type[SectionType], values: Mapping[str, Any], source: str) 
 
 
 def _explain(error: ValidationError, kind: type[Section]) -> str:
-    """The first thing wrong, in one line."""
-    first = error.errors(include_url=False)[0]
+    """The first thing wrong, in one line; a key that does not exist before one that is missing: it may be the same."""
+    first = min(error.errors(include_url=False), key=lambda found: found["type"] != "extra_forbidden")
     key = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
         return f"{key}: no such key{_nearest(key, _field_names(kind))}"
@@ -283,7 +281,7 @@ def _keys(values: Mapping[str, Any], prefix: str = "") -> list[str]:
 
 
 def _nearest(name: str, names: Sequence[str]) -> str:
-    """", did you mean X?" where some name is near; a key of another section with the same last word counts."""
+    """A ", did you mean X?" where some name is near; a key of another section with the same last word counts."""
     by_last_word = [other for other in names if other.rpartition(".")[2] == name.rpartition(".")[2]]
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.5) or by_last_word[:1]
     return f", did you mean {near[0]}?" if near else ""
