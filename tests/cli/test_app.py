@@ -26,10 +26,10 @@ def test_every_verb_has_help_with_an_example(run, verb):
     assert "╭" not in outcome.out
 
 
-def test_data_alone_shows_what_it_can_do(run):
-    outcome = run("data")
+def test_data_has_help_with_an_example(run):
+    outcome = run("data", "--help")
     assert outcome.status == 0
-    assert "sample" in outcome.out
+    assert "Example: frcnn data sample" in outcome.out
 
 
 def test_help_does_not_wait_for_torch():
@@ -57,6 +57,7 @@ def test_it_is_also_a_module():
         ("predict", "Missing argument 'MODEL'"),
         ("predict m", "Missing argument 'SOURCE...'"),
         ("presets tiny", "unexpected extra argument"),
+        ("data", "Missing command"),
         ("data sample", "Missing argument 'DIR'"),
         ("data sample x --seed y", "--seed"),
     ],

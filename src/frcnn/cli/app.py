@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from frcnn.cli import data, demo, evaluate, predict, presets, train
-from frcnn.cli.arguments import help_if_alone, spread
+from frcnn.cli.arguments import spread
 from frcnn.cli.errors import WRONG_USAGE, complain, explain_usage
 
 MAY_REPEAT = ("--data", "--set")  # these take several values after one flag
@@ -29,25 +29,25 @@ app.command("presets", epilog=presets.EXAMPLE)(presets.presets)
 app.add_typer(data.app, name="data")
 
 
-def _print_version(wanted: bool) -> None:
+def _print_version(wanted: bool) -> bool:
     if wanted:
         typer.echo(f"frcnn {version('frcnn')}")
         raise typer.Exit
+    return wanted
 
 
-@app.callback(invoke_without_command=True)
+@app.callback()
 def _root(
-    context: typer.Context,
     _version: Annotated[
         bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
     ] = False,
 ) -> None:
-    help_if_alone(context)
+    """What stands before the verb."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and leave with its exit status: 0 done, 1 the work failed, 2 wrong usage, 130 Ctrl-C."""
-    arguments = spread(sys.argv[1:] if arguments is None else arguments, MAY_REPEAT)
+    arguments = spread(sys.argv[1:] if arguments is None else arguments, MAY_REPEAT) or ["--help"]
     try:
         status = typer.main.get_command(app).main(arguments, prog_name="frcnn", standalone_mode=False)
     except typer.TyperException as error:  # what the command line itself got wrong

@@ -24,12 +24,6 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print the results as J
 DebugOption = Annotated[bool, typer.Option("--debug", help="Show where an error comes from.")]
 
 
-def help_if_alone(context: typer.Context) -> None:
-    """Where a verb is still wanted, show which there are."""
-    if context.invoked_subcommand is None:
-        typer.echo(context.get_help())
-
-
 def spread(arguments: Sequence[str], options: Sequence[str]) -> list[str]:
     """`--data a b` written as `--data a --data b`, for the options that may take several values.
 

@@ -5,11 +5,15 @@ from typing import Annotated
 
 import typer
 
-from frcnn.cli.arguments import DebugOption, help_if_alone
+from frcnn.cli.arguments import DebugOption
 from frcnn.cli.errors import one_line_errors
 
-app = typer.Typer(help="Make a data set.", epilog="Example: frcnn data sample runs/sample", rich_markup_mode=None)
-app.callback(invoke_without_command=True)(help_if_alone)
+app = typer.Typer(epilog="Example: frcnn data sample runs/sample", rich_markup_mode=None)
+
+
+@app.callback()
+def _root() -> None:
+    """Make a data set."""
 
 
 @app.command("sample", epilog="Example: frcnn data sample runs/sample")
