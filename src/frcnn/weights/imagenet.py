@@ -24,9 +24,7 @@ from torchvision.models import (
 from frcnn.config import BackboneConfig, ModelConfig, override_sections
 from frcnn.errors import ModelFileError, UsageError
 from frcnn.model.backbone import build_body
-from frcnn.model.backbone import build_body
 from frcnn.model.detector import FasterRCNN
-from frcnn.model.fold import fold_batch_norm
 from frcnn.model.fold import fold_batch_norm
 from frcnn.weights.fetch import Progress, checksum_in_name, fetch
 from frcnn.weights.keys import KeyRule, load_exactly, rename_keys
@@ -108,19 +106,6 @@ def _folded(state: dict[str, Tensor], config: BackboneConfig, source: str) -> di
     load_exactly(twin, state, source)
     fold_batch_norm(twin)
     return twin.state_dict()
-
-
-def _load_body(model: FasterRCNN, weights: BackboneWeights) -> None:
-    """What belongs to the stages that there are; folded on the way where the model's batch norm is folded."""
-    body, config = model.backbone.body, model.config.backbone
-    stages = tuple(f"stages.{number}." for number in range(len(body.stages)))
-    state = {name: tensor for name, tensor in weights.state.items() if name.startswith(stages)}
-    if config.batch_norm == "folded":
-        unfolded = build_body(config.model_copy(update={"batch_norm": "frozen"}))
-        load_exactly(unfolded, state, weights.source)
-        fold_batch_norm(unfolded)
-        state = unfolded.state_dict()
-    load_exactly(body, state, weights.source)
 
 
 def body_rules(body: str, prefix: str = "") -> list[KeyRule]:
