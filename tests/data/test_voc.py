@@ -1,12 +1,13 @@
 """The reader of PASCAL VOC: numbers that a person can check, and everything that a file may have wrong."""
 
 import math
+import os
 import re
 
 import pytest
 from conftest import voc_xml
 
-from frcnn.data.voc import Annotation, VocObject, box_problem, find_voc_sets, half_open, read_annotation
+from frcnn.data.voc import LARGEST_FILE, Annotation, VocObject, box_problem, find_voc_sets, half_open, read_annotation
 from frcnn.errors import DataError
 from frcnn.ops.boxes import box_area
 
@@ -170,6 +171,14 @@ class TestAnnotation:
         laughs = '<!DOCTYPE a [<!ENTITY b "ha"><!ENTITY c "&b;&b;&b;">]>\n<annotation>&c;</annotation>'
         with pytest.raises(DataError, match="declares XML entities"):
             read(laughs.encode(encoding))
+
+    def test_too_large_to_be_one(self, tmp_path):
+        """Told from its size, before it is read."""
+        path = tmp_path / "film.xml"
+        path.touch()
+        os.truncate(path, LARGEST_FILE + 1)  # takes no room on the disk
+        with pytest.raises(DataError, match=r"film\.xml: is too large for an annotation"):
+            read_annotation(path)
 
     def test_absent(self, tmp_path):
         with pytest.raises(DataError, match=r"absent\.xml: cannot be read \(No such file"):

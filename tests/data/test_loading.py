@@ -1,0 +1,297 @@
+"""Batches: in which order, mirrored or not, with which objects; the same however many processes load them."""
+
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch.testing import assert_close
+
+from frcnn.data import loading
+from frcnn.data.dataset import Dataset, load_dataset
+from frcnn.data.loading import Batch, batches, evaluation_batches, number_of_batches
+from frcnn.data.pictures import read_picture, to_tensor
+from frcnn.errors import DataError, FrcnnError
+from frcnn.ops.boxes import flip_horizontally
+
+WIDE, TALL = (24, 32), (32, 24)
+NAMES = "abcdefghijk"
+Epoch = Callable[..., list[Batch]]
+
+
+@pytest.fixture
+def dataset(make_voc) -> Dataset:
+    """Eleven pictures, four of them tall; `a` has a difficult object, `b` has none."""
+    pictures: dict = {name: [("cat", (2 + i, 3, 12 + i, 15))] for i, name in enumerate(NAMES)}
+    pictures["a"] = [("dog", (1, 1, 9, 9)), ("cat", (5, 6, 20, 22), True)]
+    pictures["b"] = []
+    sizes = {name: TALL if name in "cfgj" else WIDE for name in NAMES}
+    return load_dataset([make_voc(pictures, {"train": list(NAMES)}, size=sizes)], "train")
+
+
+@pytest.fixture
+def epoch(dataset) -> Epoch:
+    """All batches of an epoch; what is not said is plain: pairs, no flips, no groups, no processes."""
+
+    def load(batch_size: int = 2, **options) -> list[Batch]:
+        plain = {"seed": 0, "epoch": 0, "flip": 0.0, "group_by_aspect": False, "workers": 0, "ignore_regions": False}
+        return list(batches(dataset, batch_size, **(plain | options)))
+
+    return load
+
+
+def stems(loaded: list[Batch]) -> list[str]:
+    return ["".join(path.stem for path in batch.pictures) for batch in loaded]
+
+
+def by_name(loaded: list[Batch]) -> dict[str, torch.Tensor]:
+    return {path.stem: i for batch in loaded for path, i in zip(batch.pictures, batch.images, strict=True)}
+
+
+def assert_same(one: list[Batch], other: list[Batch]) -> None:
+    assert [batch.pictures for batch in one] == [batch.pictures for batch in other]
+    for a, b in zip(one, other, strict=True):
+        assert all(map(torch.equal, a.images, b.images))
+        for target, expected in zip(a.targets, b.targets, strict=True):
+            assert torch.equal(target.boxes, expected.boxes)
+            assert torch.equal(target.class_ids, expected.class_ids)
+
+
+class TestOrder:
+    @pytest.mark.parametrize("group_by_aspect", [False, True])
+    @pytest.mark.parametrize("batch_size", [1, 2, 3, 4, 11, 100])
+    def test_each_picture_comes_once_an_epoch(self, dataset, epoch, batch_size, group_by_aspect):
+        for number in range(3):
+            loaded = epoch(batch_size, epoch=number, group_by_aspect=group_by_aspect)
+            assert sorted("".join(stems(loaded))) == list(NAMES)
+            assert all(1 <= len(batch.images) <= batch_size for batch in loaded)
+            assert len(loaded) == number_of_batches(dataset, batch_size, group_by_aspect)
+
+    @pytest.mark.parametrize(
+        ("batch_size", "together", "grouped"), [(1, 11, 11), (2, 6, 6), (3, 4, 5), (4, 3, 3), (11, 1, 2)]
+    )
+    def test_number_of_batches_by_hand(self, dataset, batch_size, together, grouped):
+        """Eleven pictures; or seven wide and four tall ones."""
+        assert number_of_batches(dataset, batch_size) == together
+        assert number_of_batches(dataset, batch_size, group_by_aspect=True) == grouped
+
+    def test_seed_and_epoch_decide(self, epoch):
+        """Row 31: the same for the same seed; another order for another epoch."""
+        assert stems(epoch(seed=5, epoch=2)) == stems(epoch(seed=5, epoch=2))
+        orders = {tuple(stems(epoch(seed=seed, epoch=number))) for seed in range(3) for number in range(3)}
+        assert len(orders) == 9
+
+    def test_nothing_else_decides(self, epoch):
+        """Row 31: neither torch's generator nor Python's is asked, or disturbed."""
+        expected = epoch(flip=0.5)
+        torch.manual_seed(99)
+        state = torch.get_rng_state()
+        assert_same(epoch(flip=0.5), expected)
+        assert torch.equal(torch.get_rng_state(), state)
+
+    @pytest.mark.parametrize("workers", [1, 3])
+    def test_workers_change_nothing(self, epoch, workers):
+        """Row 31: the batches do not depend on how many processes load them, nor does torch's generator."""
+        torch.manual_seed(7)
+        state = torch.get_rng_state()
+        assert_same(epoch(flip=0.5, group_by_aspect=True, workers=workers), epoch(flip=0.5, group_by_aspect=True))
+        assert torch.equal(torch.get_rng_state(), state)
+
+    def test_groups_do_not_mix(self, epoch):
+        """Rows 24 and 32: a batch is padded to its largest sides."""
+        loaded = epoch(3, group_by_aspect=True)
+        shapes = [{tuple(image.shape[1:]) for image in batch.images} for batch in loaded]
+        assert Counter(map(frozenset, shapes)) == {frozenset({WIDE}): 3, frozenset({TALL}): 2}
+
+    def test_groups_alternate_by_chance(self, epoch):
+        """Not all wide pictures first, which would train on them first in every epoch."""
+        firsts = {epoch(group_by_aspect=True, epoch=number)[0].images[0].shape[1:] for number in range(12)}
+        assert firsts == {WIDE, TALL}
+
+    @pytest.mark.parametrize("workers", [0, 2])
+    @pytest.mark.parametrize("skip", [1, 4, 6, 99])
+    def test_skip_continues_an_epoch(self, epoch, skip, workers):
+        """What training resumes with: the same rest, mirrored alike."""
+        options = {"flip": 0.5, "group_by_aspect": True, "seed": 3, "epoch": 1}
+        assert_same(epoch(skip=skip, workers=workers, **options), epoch(**options)[skip:])
+
+    def test_what_is_skipped_is_not_loaded(self, epoch):
+        first = epoch()[0].pictures
+        for path in first:
+            path.unlink()
+        assert stems(epoch(skip=1)) == stems(epoch(skip=1, workers=1))
+        with pytest.raises(DataError, match="no such picture"):
+            epoch()
+
+
+class TestFlips:
+    def test_pixels_and_boxes_are_mirrored_together(self, dataset, epoch):
+        """Row 4: x' = W - x, corners swapped; the pixels' columns in reverse."""
+        examples = {example.picture: example for example in dataset.examples}
+        for batch in epoch(3, flip=1.0):
+            for image, target, path in zip(batch.images, batch.targets, batch.pictures, strict=True):
+                example = examples[path]
+                pixels = to_tensor(read_picture(path))
+                assert torch.equal(image, pixels.flip(2))
+                assert torch.equal(target.boxes, flip_horizontally(example.target.learnt().boxes, pixels.shape[2]))
+
+    def test_by_hand(self, epoch):
+        """Row 4: in a picture 32 wide, (0, 0, 9, 9) becomes (23, 0, 32, 9)."""
+        targets = {path.stem: t for b in epoch(flip=1.0) for path, t in zip(b.pictures, b.targets, strict=True)}
+        assert targets["a"].boxes.tolist() == [[23, 0, 32, 9]]
+        assert targets["b"].boxes.shape == (0, 4)
+
+    def test_what_lies_in_a_box_stays_in_it(self, epoch):
+        """By law: the pixels within a mirrored box are the box's own, mirrored."""
+        plain, mirrored = ({}, {})
+        for found, flip in ((plain, 0.0), (mirrored, 1.0)):
+            for batch in epoch(flip=flip):
+                for image, target, path in zip(batch.images, batch.targets, batch.pictures, strict=True):
+                    for box in target.boxes.int().tolist():
+                        found[path.stem] = image[:, box[1] : box[3], box[0] : box[2]]
+        assert plain.keys() == mirrored.keys() == set(NAMES) - {"b"}
+        for name, patch in plain.items():
+            assert torch.equal(mirrored[name], patch.flip(2))
+
+    def test_never(self, epoch):
+        for batch in epoch(flip=0.0):
+            for image, path in zip(batch.images, batch.pictures, strict=True):
+                assert torch.equal(image, to_tensor(read_picture(path)))
+
+    def test_half_of_the_time(self):
+        flips = [loading._is_flipped(number, 0, epoch, 0.5) for number in range(50) for epoch in range(40)]
+        assert 0.45 < sum(flips) / len(flips) < 0.55
+
+    def test_every_epoch_anew_for_each_picture(self, epoch):
+        def mirrored(number: int) -> tuple[bool, ...]:
+            images = {
+                p.stem: i for b in epoch(flip=0.5, epoch=number) for p, i in zip(b.pictures, b.images, strict=True)
+            }
+            plain = {p.stem: i for b in epoch(epoch=number) for p, i in zip(b.pictures, b.images, strict=True)}
+            return tuple(not torch.equal(images[name], plain[name]) for name in NAMES)
+
+        assert len({mirrored(number) for number in range(4)}) == 4
+
+    def test_neither_batch_size_nor_groups_change_them(self, epoch):
+        """A picture's flip is of (seed, epoch, picture): the same in any batch."""
+
+        one, other = by_name(epoch(2, flip=0.5)), by_name(epoch(5, flip=0.5, group_by_aspect=True))
+        assert all(torch.equal(one[name], other[name]) for name in NAMES)
+
+    def test_the_data_set_is_left_as_it_is(self, dataset, epoch):
+        before = [example.target.boxes.clone() for example in dataset.examples]
+        epoch(flip=1.0, ignore_regions=True)
+        assert_close([example.target.boxes for example in dataset.examples], before, rtol=0, atol=0)
+
+
+class TestTargets:
+    def test_difficult_objects_are_not_learnt(self, epoch):
+        """Row 23: they are left out of training, and what lies on them is background."""
+        targets = {p.stem: t for b in epoch() for p, t in zip(b.pictures, b.targets, strict=True)}
+        assert targets["a"].boxes.tolist() == [[0, 0, 9, 9]]
+        assert targets["a"].ignored is None
+
+    @pytest.mark.parametrize("flip", [0.0, 1.0])
+    def test_difficult_objects_are_regions_to_ignore_on_request(self, epoch, flip):
+        """Row 23: data.ignore_regions hands them over, marked, and mirrored with the picture."""
+        targets = {
+            p.stem: t for b in epoch(ignore_regions=True, flip=flip) for p, t in zip(b.pictures, b.targets, strict=True)
+        }
+        assert targets["a"].ignored.tolist() == [False, True]
+        assert targets["a"].ignored_boxes().tolist() == ([[12, 5, 28, 22]] if flip else [[4, 5, 20, 22]])
+
+    def test_pictures_without_objects_are_trained_on(self, epoch):
+        """Row 30: all of them background."""
+        assert "b" in "".join(stems(epoch()))
+
+    def test_pixels(self, epoch):
+        for batch in epoch():
+            for image in batch.images:
+                assert image.dtype == torch.float32
+                assert 0 <= image.min() < image.max() <= 1
+
+
+class TestEvaluation:
+    @pytest.mark.parametrize("workers", [0, 2])
+    def test_in_order_as_it_is_with_everything(self, dataset, workers):
+        """Row 23: the difficult objects are there, marked: what matches them is not counted."""
+        loaded = list(evaluation_batches(dataset, 4, workers))
+        assert stems(loaded) == ["abcd", "efgh", "ijk"]
+        images = [image for batch in loaded for image in batch.images]
+        targets = [target for batch in loaded for target in batch.targets]
+        for example, image, target in zip(dataset.examples, images, targets, strict=True):
+            assert torch.equal(image, to_tensor(read_picture(example.picture)))
+            assert torch.equal(target.boxes, example.target.boxes)
+            assert torch.equal(target.ignored, example.target.ignored)
+
+    @pytest.mark.parametrize("workers", [0, 2])
+    def test_nothing(self, dataset, workers):
+        assert list(evaluation_batches(Dataset((), dataset.class_names), 2, workers)) == []
+
+
+class TestErrors:
+    @pytest.mark.parametrize("workers", [0, 2])
+    def test_a_broken_picture_is_named(self, dataset, epoch, workers):
+        """Also from a process of its own, in one line and without that process's stack."""
+        path = dataset.examples[4].picture
+        path.write_bytes(path.read_bytes()[:200])
+        for load in (lambda: epoch(workers=workers), lambda: list(evaluation_batches(dataset, 2, workers))):
+            with pytest.raises(DataError) as caught:
+                load()
+            assert str(caught.value).startswith(f"{path}: cannot be read as a picture")
+            assert "\n" not in str(caught.value)
+
+    @pytest.mark.parametrize("workers", [0, 2])
+    def test_a_picture_that_went_away(self, dataset, epoch, workers):
+        dataset.examples[7].picture.unlink()
+        with pytest.raises(DataError, match=r"h\.jpg: there is no such picture"):
+            epoch(workers=workers)
+
+    def test_batches_before_the_broken_one_arrive(self, dataset):
+        dataset.examples[5].picture.write_bytes(b"")
+        loading_batches = evaluation_batches(dataset, 2, 1)
+        assert stems([next(loading_batches), next(loading_batches)]) == ["ab", "cd"]
+        with pytest.raises(DataError):
+            next(loading_batches)
+
+    def test_processes_end_with_their_generator(self, dataset):
+        before = set(multiprocessing.active_children())
+        unfinished = evaluation_batches(dataset, 1, 2)
+        next(unfinished)
+        assert len(set(multiprocessing.active_children()) - before) == 2
+        unfinished.close()
+        assert set(multiprocessing.active_children()) <= before
+
+    @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="ends a process by a signal, while it waits at a pipe")
+    def test_a_process_that_is_killed(self, dataset):
+        """As the system does where memory ends: one line with what to do."""
+        dataset.examples[0].picture.unlink()
+        os.mkfifo(dataset.examples[0].picture)  # nobody writes to it: whoever reads it waits
+        before = set(multiprocessing.active_children())
+        killing = threading.Thread(target=kill_new_process, args=(before,))
+        killing.start()
+        with pytest.raises(FrcnnError, match=r"ended unexpectedly .* Lower data\.workers"):
+            next(evaluation_batches(dataset, 1, 1))
+        killing.join()
+
+
+def kill_new_process(before: set) -> None:
+    """The first that is not in `before`, once it is there and waits."""
+    while not (new := set(multiprocessing.active_children()) - before):
+        time.sleep(0.01)
+    time.sleep(0.5)
+    os.kill(new.pop().pid, signal.SIGKILL)
+
+
+def test_real_photos(shared):
+    """By oracle: every fifth photo of BCCD's test split, whole and in order, from two processes."""
+    whole = load_dataset([shared / "data/BCCD"], "test")
+    some = Dataset(whole.examples[::5], whole.class_names)
+    found = list(evaluation_batches(some, 4, 2))
+    assert sum(len(batch.images) for batch in found) == len(some) == 15
+    assert all(image.shape == (3, 480, 640) for batch in found for image in batch.images)
