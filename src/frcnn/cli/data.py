@@ -28,4 +28,4 @@ def sample(
         from frcnn.data.sample import PICTURES, write_sample
 
         write_sample(folder, pictures or PICTURES, seed)
-        typer.echo(f"{folder}: try frcnn train tiny --backbone none --data {folder}")
+        typer.echo(f"{folder}: now try frcnn train tiny --data {folder}")

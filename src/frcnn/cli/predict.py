@@ -38,7 +38,7 @@ def predict(
             model,
             sources,
             out,
-            save=[name.strip() for name in save.split(",")],
+            save=[name for name in save.replace(" ", "").split(",") if name],
             device=device,
             precision=precision,
             score_threshold=score,

@@ -1,0 +1,41 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from frcnn.weights.build import build
+from frcnn.weights.model_file import save_model
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("model") / "best.safetensors"
+    save_model(build("tiny", ["cat", "dog"]), path)
+    return path
+
+
+@pytest.fixture
+def two(make_voc) -> tuple[Path, Path]:
+    pictures = {"a": [("cat", (1, 1, 20, 30))], "b": [("dog", (5, 5, 40, 40)), ("cat", (10, 10, 30, 30), True)]}
+    splits = {"test": ["a", "b"], "val": ["a"]}
+    return make_voc(pictures, splits, name="one"), make_voc(pictures, splits, name="two")
+
+
+def test_a_table_for_people(run, model, two):
+    outcome = run("evaluate", model, "--data", two[0])
+    assert (outcome.status, outcome.error) == (0, "")
+    for word in ("cat", "dog", "VOC07 AP", "mean"):
+        assert word in outcome.out
+
+
+def test_json_is_what_metrics_json_holds(run, model, two, tmp_path):
+    outcome = run("evaluate", model, "--data", *two, "--out", tmp_path / "evaluation", "--json", "--score", 0.3)
+    assert (outcome.status, outcome.error) == (0, "")
+    metrics = json.loads(outcome.out)
+    assert metrics == json.loads((tmp_path / "evaluation" / "metrics.json").read_text())
+    assert (metrics["images"], metrics["objects"], metrics["score_threshold"]) == (4, 4, 0.3)
+    assert (tmp_path / "evaluation" / "per_class.csv").read_text().count("\n") == 3
+
+
+def test_another_split(run, model, two):
+    assert json.loads(run("evaluate", model, "--data", two[0], "--split", "val", "--json").out)["images"] == 1
