@@ -272,6 +272,14 @@ class TestRefusals:
         with pytest.raises(DataError, match=r"a\.png: cannot be read"):
             read_picture(tmp_path / "a.png")
 
+    @pytest.mark.parametrize("exif", [b"garbage", b"II*\0\xff\xff\xff\x7f", b"\xff" * 40])
+    @pytest.mark.parametrize("suffix", ["jpg", "png", "webp"])
+    def test_broken_metadata_break_no_picture(self, tmp_path, suffix, exif):
+        path = tmp_path / f"a.{suffix}"
+        Image.new("RGB", (20, 10), "red").save(path, exif=b"Exif\0\0" + exif)
+        assert read_size(path) == (10, 20)
+        assert read_picture(path).size == (20, 10)
+
     def test_odd_metadata_do_not_warn(self, tmp_path):
         """A palette picture with a see-through byte string warns in Pillow; warnings are errors here."""
         image = Image.new("P", (2, 1))

@@ -6,8 +6,9 @@ H, W = height and width of the picture.
 import os
 import struct
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -43,8 +44,8 @@ def read_size(path: Path) -> tuple[int, int]:
     with _opened(path) as image:
         late = image.format == "PNG" and _has_late_metadata(path)
         # A PNG looks for its orientation behind the pixels, and so decodes them: only where something is there.
-        exif = image.getexif() if late or image.format != "PNG" else Image.Image.getexif(image)
-        sideways = exif.get(ORIENTATION) in SIDEWAYS
+        read_exif = image.getexif if late or image.format != "PNG" else partial(Image.Image.getexif, image)
+        sideways = _orientation(read_exif) in SIDEWAYS
         if sideways and image.format == "TIFF":
             image.load()  # it turns by itself, see `as_seen`
             sideways = False
@@ -57,7 +58,7 @@ def as_seen(image: Image.Image) -> Image.Image:
     Doing it twice changes nothing: what asked for the turn is not kept.
     """
     image.load()  # first, as a TIFF turns by itself when it is loaded, and then asks for no more
-    turn = TURNS.get(image.getexif().get(ORIENTATION, 1))
+    turn = TURNS.get(_orientation(image.getexif))
     seen = _in_colour(image)
     seen.info = {}
     return seen if turn is None else seen.transpose(turn)
@@ -98,6 +99,15 @@ def _opened(path: Path) -> Iterator[Image.Image]:
     except Exception as error:  # Pillow's decoders raise what they please on broken files
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise DataError(f"{path}: cannot be read as a picture ({reason.splitlines()[0]})") from error
+
+
+def _orientation(read_exif: Callable[[], Image.Exif]) -> int:
+    """How the camera was held; broken EXIF data say nothing, and break no picture."""
+    try:
+        value = read_exif().get(ORIENTATION, 1)
+    except (SyntaxError, ValueError, struct.error):
+        return 1
+    return value if isinstance(value, int) else 1
 
 
 def _in_colour(image: Image.Image) -> Image.Image:
