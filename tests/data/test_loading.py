@@ -3,6 +3,8 @@
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections import Counter
@@ -278,6 +280,67 @@ class TestErrors:
         with pytest.raises(FrcnnError, match=r"ended unexpectedly .* Lower data\.workers"):
             next(evaluation_batches(dataset, 1, 1))
         killing.join()
+
+
+class TestProcesses:
+    def test_no_more_of_them_than_batches(self, dataset):
+        before = set(multiprocessing.active_children())
+        unfinished = evaluation_batches(dataset, 10, 16)
+        next(unfinished)
+        assert len(set(multiprocessing.active_children()) - before) == 2
+        unfinished.close()
+
+    def test_no_more_is_loaded_than_is_soon_needed(self, dataset):
+        """However slow the one who asks: what is not loaded when the pictures go away, cannot come any more."""
+        many = Dataset(dataset.examples * 20, dataset.class_names)
+        slow = evaluation_batches(many, 1, 1)
+        next(slow)
+        time.sleep(0.3)
+        for example in dataset.examples:
+            example.picture.unlink()
+        with pytest.raises(DataError, match="there is no such picture"):
+            for number, _ in enumerate(slow):
+                assert number <= 2 * loading.PREFETCH
+
+    @pytest.mark.parametrize("workers", [0, 1])
+    def test_the_numbers_that_training_draws_are_left_alone(self, epoch, workers):
+        """A resumed training draws what it would have drawn."""
+        before = torch.get_rng_state()
+        epoch(workers=workers, flip=0.5)
+        assert torch.equal(torch.get_rng_state(), before)
+
+    @pytest.mark.skipif(not hasattr(os, "killpg"), reason="interrupts a group of processes, as a terminal does")
+    def test_ctrl_c_is_for_the_parent(self, dataset, tmp_path):
+        """One KeyboardInterrupt, no process left, and no other words."""
+        script = tmp_path / "load.py"
+        script.write_text(INTERRUPTED)
+        command = [sys.executable, str(script), str(dataset.examples[0].picture.parents[1])]
+        child = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        )
+        assert child.stdout is not None
+        assert child.stdout.readline() == "ready\n"
+        os.killpg(child.pid, signal.SIGINT)
+        out, err = child.communicate(timeout=60)
+        assert (out, err, child.returncode) == ("interrupted, 0 left\n", "", 0)
+
+
+INTERRUPTED = """
+import multiprocessing, sys, time
+from pathlib import Path
+from frcnn.data.dataset import Dataset, load_dataset
+from frcnn.data.loading import evaluation_batches
+
+dataset = load_dataset([Path(sys.argv[1])], "train")
+loading = evaluation_batches(Dataset(dataset.examples * 50, dataset.class_names), 1, workers=2)
+try:
+    for batch in loading:
+        print("ready", flush=True)
+        time.sleep(30)
+except KeyboardInterrupt:
+    loading.close()
+    print(f"interrupted, {len(multiprocessing.active_children())} left", flush=True)
+"""
 
 
 def kill_new_process(before: set) -> None:
