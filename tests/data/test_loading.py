@@ -298,9 +298,12 @@ class TestProcesses:
         time.sleep(0.3)
         for example in dataset.examples:
             example.picture.unlink()
-        with pytest.raises(DataError, match="there is no such picture"):
-            for number, _ in enumerate(slow):
-                assert number <= 2 * loading.PREFETCH
+        for _ in range(2 * loading.PREFETCH):
+            try:
+                next(slow)
+            except DataError:
+                return
+        pytest.fail("more was ready than twice what one process keeps")
 
     @pytest.mark.parametrize("workers", [0, 1])
     def test_the_numbers_that_training_draws_are_left_alone(self, epoch, workers):
