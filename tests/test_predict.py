@@ -159,7 +159,7 @@ def test_what_is_no_picture_says_so(model, picture, error, says):
 
 @pytest.mark.parametrize(
     ("options", "says"),
-    [({"device": "gpu"}, "gpu"), ({"precision": "float16"}, "float16"), ({"batch_size": 0}, "batch_size")],
+    [({"device": "gpu"}, "gpu"), ({"batch_size": 0}, "batch_size")],
 )
 def test_what_a_detector_cannot_be_is_said_at_once(model, model_file, options, says):
     with pytest.raises(UsageError, match=says):

@@ -65,7 +65,7 @@ class Detector:
     def __call__(self, pictures: Picture) -> Detections: ...
     @overload
     def __call__(self, pictures: Sequence[Picture]) -> list[Detections]: ...
-    def __call__(self, pictures: Picture | Sequence[Picture]) -> Detections | list[Detections]:
+    def __call__(self, pictures: object) -> Detections | list[Detections]:
         """The detections of one picture, or of each picture of a list, in its pixels, on the processor.
 
         A picture is a path, a PIL image, an RGB array (H, W, 3) of uint8, or an RGB tensor (3, H, W) of uint8 or of
@@ -78,7 +78,7 @@ class Detector:
         batches = range(0, len(pictures), self.batch_size)
         return [found for i in batches for found in self._detect(pictures[i : i + self.batch_size])]
 
-    def _detect(self, pictures: Sequence[Picture]) -> list[Detections]:
+    def _detect(self, pictures: Sequence[object]) -> list[Detections]:
         images = [as_image(picture).to(self.device) for picture in pictures]
         with torch.no_grad(), autocast(self.device, self.precision):
             found = self._ready(images)
@@ -112,8 +112,8 @@ def open_model(model: str | Path, progress: Advance | None = None) -> FasterRCNN
     raise ModelFileError(f"{model}: there is no such model file, and no such preset (see `frcnn presets`)")
 
 
-def as_image(picture: Picture) -> Float[Tensor, "3 H W"]:
-    """What the model takes, from what a person has. Raises DataError, TypeError or ValueError."""
+def as_image(picture: object) -> Float[Tensor, "3 H W"]:
+    """What the model takes, from any `Picture`. Raises DataError, TypeError or ValueError."""
     if isinstance(picture, (str, Path)):
         return to_tensor(read_picture(Path(picture)))
     if isinstance(picture, Image.Image):
