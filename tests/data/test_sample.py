@@ -36,14 +36,14 @@ def test_a_picture_does_not_depend_on_how_many_there_are(tmp_path):
 
 
 def test_it_is_a_voc_set_with_three_splits(tmp_path):
-    assert write_sample(tmp_path / "new" / "set", 29) == tmp_path / "new" / "set"
+    assert write_sample(tmp_path / "new" / "set", 40) == tmp_path / "new" / "set"
     counts = {split: len(load_dataset([tmp_path], split)) for split in ("train", "val", "test", "trainval")}
-    assert counts == {"train": 20, "val": 3, "test": 6, "trainval": 23}
+    assert counts == {"train": 33, "val": 2, "test": 5, "trainval": 35}
     train, val = training_splits([tmp_path / "new" / "set"], 0.1, seed=0)
     assert val is not None
     tested = load_dataset([tmp_path], "test")
     used = {example.picture for example in (*train.examples, *val.examples, *tested.examples)}
-    assert len(used) == 29
+    assert len(used) == 40
     assert set(train.class_names) <= set(SHAPES)
 
 
@@ -111,10 +111,10 @@ def test_the_folder_has_ordinary_permissions(tmp_path):
 
 
 def test_there_is_enough_to_learn_from():
-    assert PICTURES == 580
+    assert PICTURES == 1200
     assert {split: len(ids) for split, ids in sample._splits([str(i) for i in range(PICTURES)]).items()} == {
-        "train": 400,
+        "train": 1000,
         "val": 60,
-        "test": 120,
-        "trainval": 460,
+        "test": 140,
+        "trainval": 1060,
     }

@@ -90,13 +90,9 @@ class TestScenes:
         assert any(thing.difficult for thing in things)
         assert sum(thing.difficult for thing in things) < 0.1 * len(things)
         assert any(thing.truncated for thing in things)
+        sides = [max(x2 - x1, y2 - y1) for _, (x1, y1, x2, y2), difficult, _ in things if not difficult]
+        assert min(sides) >= 16
         assert DIFFICULT_BELOW <= 0.5
-
-    def test_an_object_whole_and_alone_is_not_small_for_its_circle(self, scenes):
-        """At the lower end: 16 px, as promised, for what nothing hides."""
-        alone = [found[0] for _, found in scenes if len(found) == 1 and not found[0].truncated]
-        assert alone
-        assert min(max(x2 - x1, y2 - y1) for _, (x1, y1, x2, y2), _, _ in alone) >= 13
 
     def test_the_object_is_in_its_box(self):
         """By oracle: the background alone, drawn again from the same seed, differs most where the object is."""

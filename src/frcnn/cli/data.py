@@ -19,7 +19,7 @@ def _root() -> None:
 @app.command("sample", epilog="Example: frcnn data sample runs/sample")
 def sample(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new folder for it.", show_default=False)],
-    pictures: Annotated[int | None, typer.Option("--pictures", min=3, help="How many (default: 580).")] = None,
+    pictures: Annotated[int | None, typer.Option("--pictures", min=3, help="How many (default: 1200).")] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Another seed draws other pictures.")] = 0,
     debug: DebugOption = False,
 ) -> None:

@@ -14,8 +14,8 @@ from frcnn.data.scenes import Thing, draw_scene
 from frcnn.errors import FrcnnError, UsageError
 from frcnn.files import make_folder
 
-PICTURES = 580  # 400 to train on, 60 to validate on, 120 to test on
-SHARES = (("val", 60 / PICTURES), ("test", 120 / PICTURES))  # train has the rest
+PICTURES = 1200  # 1000 to train on, 60 to validate on, 140 to test on
+SHARES = (("val", 60 / PICTURES), ("test", 140 / PICTURES))  # train has the rest
 QUALITY = 92  # of the JPEG files
 
 

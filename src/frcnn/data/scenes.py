@@ -20,10 +20,11 @@ SIZES = (19.0, 210.0)  # pixels across a shape's circle: its longer side is betw
 OBJECT_COUNTS = (0.08, 0.14, 0.22, 0.22, 0.18, 0.1, 0.06)  # how likely are 0, 1, 2 ... objects
 LEAST_VISIBLE = 0.25  # of an object's own pixels: a place that would hide more, of it or of another, is not taken
 DIFFICULT_BELOW = 0.5  # visible share
+LEAST_SIDE = 16  # pixels: what shows less of its longer side is difficult too
 LARGEST_OVERLAP = 0.4  # IoU of two boxes, so that suppression at .5 can keep both
 CROWDING = 0.3  # how often an object is put beside another
 NEAREST_BORDER = 0.3  # centre to border, in sizes: no more than a fifth of the circle lies outside
-LEAST_CONTRAST = 0.9  # between an object and what is behind it: red, green and blue together
+LEAST_CONTRAST = 1.0  # between an object and what is behind it: red, green and blue together
 ATTEMPTS = 25  # places tried for one object before it is left out
 FINENESS = 3  # points per pixel and axis that decide how much of a pixel is covered
 RIM = 0.82  # where a shape's rim begins, as a share of its size
@@ -64,7 +65,7 @@ def draw_scene(rng: Generator) -> tuple[Image.Image, list[Thing]]:
     short_side = int(rng.integers(190, 250))
     height, width = (short_side, long_side) if rng.random() < 0.7 else (long_side, short_side)
     ground = draw_ground(rng, height, width)
-    scene = Scene(ground, np.full((height, width), OUTSIDE), [])
+    scene = Scene(ground, np.full((height, width), OUTSIDE, dtype=np.int8), [])
     for _ in range(rng.choice(len(OBJECT_COUNTS), p=OBJECT_COUNTS)):
         place_object(rng, scene)
     return finish(rng, scene.pixels), [_thing(scene, i) for i in range(len(scene.cutouts))]
@@ -72,12 +73,12 @@ def draw_scene(rng: Generator) -> tuple[Image.Image, list[Thing]]:
 
 def draw_ground(rng: Generator, height: int, width: int) -> Float[np.ndarray, "H W 3"]:
     """A background: blotches of two sizes, perhaps a pattern, and strokes, dots and soft spots that are no objects."""
-    ground = np.full((height, width, 3), rng.uniform(0.2, 0.8, 3))
+    ground = np.full((height, width, 3), rng.uniform(0.2, 0.8, 3), dtype=np.float32)
     ground += _blotches(rng, height, width, cells=4) * rng.uniform(0.1, 0.4)
-    ground += _blotches(rng, height, width, cells=24) * rng.uniform(0.0, 0.2)
+    ground += _blotches(rng, height, width, cells=24) * rng.uniform(0.0, 0.12)
     if rng.random() < 0.6:
         v, u = np.mgrid[:height, :width].astype(np.float64)
-        ground += _pattern(rng, u, v, period=rng.uniform(6, 40))[..., None] * rng.uniform(-0.12, 0.12, 3)
+        ground += _pattern(rng, u, v, period=rng.uniform(6, 40))[..., None] * rng.uniform(-0.08, 0.08, 3)
     return _with_clutter(rng, ground)
 
 
@@ -98,11 +99,11 @@ def place_object(rng: Generator, scene: Scene) -> None:
 def finish(rng: Generator, pixels: Float[np.ndarray, "H W 3"]) -> Image.Image:
     """What a camera adds: uneven light, a little blur, noise."""
     height, width, _ = pixels.shape
-    light = 1 + _blotches(rng, height, width, cells=2).mean(axis=2, keepdims=True) * rng.uniform(0, 0.3)
+    light = 1 + _blotches(rng, height, width, cells=2)[..., :1] * rng.uniform(0, 0.25)
     sharp = _to_image(pixels * light)
     soft = sharp.filter(ImageFilter.GaussianBlur(rng.uniform(0, 0.7)))
-    noise = rng.normal(0, rng.uniform(0.005, 0.04), pixels.shape)
-    return _to_image(np.asarray(soft) / 255 + noise)
+    noise = rng.standard_normal(pixels.shape, dtype=np.float32) * rng.uniform(0.005, 0.03)
+    return _to_image(np.asarray(soft, dtype=np.float32) / 255 + noise)
 
 
 def _disc(u: Plane, v: Plane, _: float) -> Bool[np.ndarray, "h w"]:
@@ -149,7 +150,7 @@ SHAPES: dict[str, Rule] = {  # each within the circle of radius 1; the names are
 def _cutout(rng: Generator, scene: Scene) -> Cutout:
     """A shape of any class, size, turn and proportion; part of it may lie outside the picture."""
     low, high = SIZES
-    size = low * (high / low) ** rng.beta(1.2, 1.5)
+    size = low * (high / low) ** rng.beta(1.5, 1.5)
     y, x = _centre(rng, scene, size)
     top, left, side = math.floor(y - size / 2), math.floor(x - size / 2), math.ceil(size) + 1
     name = str(rng.choice(list(SHAPES)))
@@ -185,8 +186,8 @@ def _own_coordinates(
 
 
 def _per_pixel(fine: Bool[np.ndarray, "n n"]) -> Float[np.ndarray, "m m"]:
-    side = len(fine) // FINENESS
-    return fine.reshape(side, FINENESS, side, FINENESS).mean(axis=(1, 3))
+    points = [fine[i::FINENESS, j::FINENESS] for i in range(FINENESS) for j in range(FINENESS)]
+    return np.stack(points).sum(axis=0, dtype=np.uint8) / len(points)
 
 
 def _inside(cutout: Cutout, size: tuple[int, ...]) -> tuple[slice, slice, tuple[slice, slice]]:
@@ -207,7 +208,7 @@ def _paint(rng: Generator, pixels: Float[np.ndarray, "H W 3"], cutout: Cutout) -
     colour = colours[np.argmax(contrast > LEAST_CONTRAST) if (contrast > LEAST_CONTRAST).any() else np.argmax(contrast)]
     v, u = np.mgrid[: cover.shape[0], : cover.shape[1]].astype(np.float64)
     pattern = _pattern(rng, u, v, period=rng.uniform(4, 16)) if rng.random() < 0.6 else np.zeros_like(u)
-    paint = colour + pattern[..., None] * rng.uniform(-0.15, 0.15, 3)
+    paint = colour + pattern[..., None] * rng.uniform(-0.12, 0.12, 3)
     paint = paint + cutout.rim[inner][..., None] * rng.choice([-0.35, 0.0, 0.35])
     pixels[rows, columns] = below * (1 - cover) + paint.clip(0, 1) * cover
 
@@ -224,8 +225,9 @@ def _thing(scene: Scene, number: int) -> Thing:
     cutout = scene.cutouts[number]
     _, _, inner = _inside(cutout, scene.owner.shape)
     truncated = bool((cutout.cover >= 0.5).sum() > (cutout.cover[inner] >= 0.5).sum())
-    difficult = _visible_share(scene, number) < DIFFICULT_BELOW
-    return Thing(cutout.name, _visible_box(scene, number), difficult, truncated)
+    x1, y1, x2, y2 = box = _visible_box(scene, number)
+    difficult = _visible_share(scene, number) < DIFFICULT_BELOW or max(x2 - x1, y2 - y1) < LEAST_SIDE
+    return Thing(cutout.name, box, difficult, truncated)
 
 
 def _visible_share(scene: Scene, number: int) -> float:
@@ -234,8 +236,9 @@ def _visible_share(scene: Scene, number: int) -> float:
 
 
 def _visible_box(scene: Scene, number: int) -> tuple[int, int, int, int]:
-    rows, columns = np.nonzero(scene.owner == number)
-    return int(columns.min()), int(rows.min()), int(columns.max()) + 1, int(rows.max()) + 1
+    visible = scene.owner == number
+    rows, columns = np.flatnonzero(visible.any(axis=1)), np.flatnonzero(visible.any(axis=0))
+    return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
 
 
 def _overlap(a: tuple[int, int, int, int], b: tuple[int, int, int, int]) -> float:
@@ -249,7 +252,7 @@ def _overlap(a: tuple[int, int, int, int], b: tuple[int, int, int, int]) -> floa
 def _blotches(rng: Generator, height: int, width: int, cells: int) -> Float[np.ndarray, "H W 3"]:
     """Smooth noise in [-1, 1] with about `cells` blotches across."""
     coarse = Image.fromarray(rng.integers(0, 256, (cells, cells, 3), dtype=np.uint8))
-    return np.asarray(coarse.resize((width, height), Image.Resampling.BICUBIC)) / 127.5 - 1
+    return np.asarray(coarse.resize((width, height), Image.Resampling.BICUBIC), dtype=np.float32) / 127.5 - 1
 
 
 def _pattern(rng: Generator, u: Plane, v: Plane, period: float) -> Plane:
@@ -272,7 +275,7 @@ def _with_clutter(rng: Generator, ground: Float[np.ndarray, "H W 3"]) -> Float[n
         for _ in range(rng.integers(0, 9)):
             draw(rng, ImageDraw.Draw(marks), ImageDraw.Draw(mask), height, width)
         layer.paste(marks, mask=mask.filter(ImageFilter.GaussianBlur(blur)))
-    return np.asarray(layer) / 255
+    return np.asarray(layer, dtype=np.float32) / 255
 
 
 def _spot(rng: Generator, marks: ImageDraw.ImageDraw, mask: ImageDraw.ImageDraw, height: int, width: int) -> None:
