@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import pytest
 import torch
@@ -47,10 +48,11 @@ def make_pair(preset: str, sides: tuple[int, int], proposals: int | None = None)
     """
     torch.manual_seed(0)
     limit = {} if proposals is None else {"rpn_post_nms_top_n_test": proposals}
-    peer = PEERS[preset](
-        weights=None, weights_backbone=None, num_classes=len(CLASSES) + 1, min_size=sides[0], max_size=sides[1], **limit
-    )
-    enliven(peer)
+    make = partial(PEERS[preset], weights=None, weights_backbone=None, num_classes=len(CLASSES) + 1)
+    small = make(min_size=192, max_size=320, rpn_post_nms_top_n_test=150)
+    enliven(small)
+    peer = make(min_size=sides[0], max_size=sides[1], **limit)
+    peer.load_state_dict(small.state_dict())
     ours = from_torchvision(peer.state_dict(), preset, CLASSES)
     sections = {"input": {"short_side": sides[0], "long_side": sides[1]}}
     if proposals is not None:
@@ -88,6 +90,7 @@ def test_detections_are_torchvisions(preset: str) -> None:
     for image in images:
         assert unmatched(pair, [image]) == [0]
     assert unmatched(pair, images) == [0, 0, 0]
+    assert unmatched(pair, [images[0].transpose(1, 2)]) == [0]  # tall
 
 
 @pytest.mark.slow
