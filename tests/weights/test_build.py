@@ -57,7 +57,7 @@ def test_a_preset_that_does_not_exist() -> None:
         build("resnet50_fp", ["cat"])
 
 
-@pytest.mark.parametrize("classes", [[], "cat", ["cat", "cat"], [""], ["cat", " "]])
+@pytest.mark.parametrize("classes", [[], "cat", ["cat", "cat"], [""], ["cat", " "], ["cat", 3]])
 def test_classes_that_cannot_be(classes: list) -> None:
     with pytest.raises(UsageError, match="classes"):
         checked_classes(classes)

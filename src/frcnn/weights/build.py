@@ -51,8 +51,8 @@ def assemble(config: ModelConfig, class_names: Sequence[str], weights: BackboneW
     return model
 
 
-def checked_classes(classes: Sequence[str]) -> tuple[str, ...]:
-    """The class names, if they can be. Raises UsageError."""
+def checked_classes(classes: Sequence[Any]) -> tuple[str, ...]:
+    """The class names, if they can be: whoever wrote them may have written anything. Raises UsageError."""
     if isinstance(classes, str) or not classes:
         raise UsageError(f"classes must be a list of one name or more, not {classes!r}")
     for name in classes:
