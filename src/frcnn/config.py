@@ -98,6 +98,7 @@ class HeadConfig(Section):
     pool_size: Count
     aligned: bool = True
     samples: Annotated[int, Field(ge=0)] = 2  # per bin and axis; 0: adaptive
+    canonical_size: Positive = 224.0  # network pixels of the box that the level of stride 16 reads
     layers: Literal["two_fc", "convolutions_fc", "res5"]
     hidden: Count = 1024
     convolutions: Annotated[int, Field(ge=0)] = 0

@@ -37,6 +37,7 @@ def test_level_by_hand():
     squares = [[0.0, 0, s, s] for s in (10, 56, 111.9, 112, 223.9, 224, 448, 2000)]
     assert pyramid_level(torch.tensor(squares), (4, 8, 16, 32)).tolist() == [0, 0, 0, 1, 1, 2, 3, 3]
     assert pyramid_level(torch.tensor(squares), (32, 32)).tolist() == [0] * 8  # torchvision's MobileNet
+    assert pyramid_level(torch.tensor(squares), (4, 8, 16, 32), 56.0).tolist() == [0, 2, 2, 3, 3, 3, 3, 3]
 
 
 def test_levels_and_regions_against_torchvision():

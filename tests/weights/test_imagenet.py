@@ -56,7 +56,7 @@ def last_map(network: nn.Module, pixels: Tensor) -> Tensor:
     if isinstance(network, peers.ResNet):
         x = network.maxpool(network.relu(network.bn1(network.conv1(pixels))))
         return network.layer4(network.layer3(network.layer2(network.layer1(x))))
-    layers = network.features[:18] if isinstance(network, peers.MobileNetV2) else network.features
+    layers = network.features
     return layers(pixels)
 
 

@@ -137,9 +137,9 @@ def _mobilenet_v2(config: BackboneConfig) -> Stages:
     layers = torchvision.models.mobilenet_v2(norm_layer=norm_layer(config)).features
     if config.stride_padding == "bottom_right":
         _pad_strided_convolutions_bottom_right(layers)
-    cuts = (0, 2, 4, 7, 14, 18)
+    cuts = (0, 2, 4, 7, 14, 19)
     stages = [layers[begin:end] for begin, end in itertools.pairwise(cuts)]
-    return Stages(stages, (2, 4, 8, 16, 32), (16, 24, 32, 96, 320), config.taps)
+    return Stages(stages, (2, 4, 8, 16, 32), (16, 24, 32, 96, 1280), config.taps)
 
 
 def _tiny(config: BackboneConfig) -> Stages:

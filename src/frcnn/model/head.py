@@ -26,7 +26,7 @@ from frcnn.ops.roi_align import roi_align
 from frcnn.ops.roi_pool import roi_pool
 from frcnn.structures import Target
 
-CANONICAL_SIZE, CANONICAL_STRIDE = 224, 16  # an ImageNet-sized box is read at stride 16 (FPN, Eq. 1)
+CANONICAL_STRIDE = 16  # where a box of the canonical size, ImageNet's 224 px, is read (FPN, Eq. 1)
 
 
 class Samples(NamedTuple):
@@ -100,7 +100,7 @@ def pool_regions(
     """The features of every box, each read from the pyramid level of its size; in the boxes' order."""
     if len(pyramid) == 1:
         return _pool(pyramid[0], boxes, strides[0], config)
-    levels = [pyramid_level(of_picture, strides) for of_picture in boxes]
+    levels = [pyramid_level(of_picture, strides, config.canonical_size) for of_picture in boxes]
     level = torch.cat(levels)
     regions = None
     for number, (features, stride) in enumerate(zip(pyramid, strides, strict=True)):
@@ -121,11 +121,16 @@ def _pool(
     return roi_align(features, boxes, config.pool_size, stride, samples=config.samples, aligned=config.aligned)
 
 
-def pyramid_level(boxes: Float[Tensor, "R 4"], strides: Sequence[int]) -> Int[Tensor, " R"]:
-    """Which level reads each box: stride 16 for 224 px, one level down per halving, clamped (FPN, Eq. 1)."""
+def pyramid_level(
+    boxes: Float[Tensor, "R 4"], strides: Sequence[int], canonical_size: float = 224.0
+) -> Int[Tensor, " R"]:
+    """Which level reads each box: stride 16 for `canonical_size`, one down per halving, clamped (FPN, Eq. 1).
+
+    224 px suits pictures of 800; smaller ones want it smaller, or all their objects are read from the finest level.
+    """
     canonical = math.log2(CANONICAL_STRIDE)
     side = box_area(boxes).clamp(min=0).sqrt()
-    level = torch.floor(canonical + torch.log2(side / CANONICAL_SIZE) + 1e-6)
+    level = torch.floor(canonical + torch.log2(side / canonical_size) + 1e-6)
     lowest, highest = math.log2(strides[0]), math.log2(strides[-1])
     return (level.clamp(lowest, highest) - lowest).long()
 

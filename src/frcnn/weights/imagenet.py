@@ -41,7 +41,7 @@ PUBLISHED: Mapping[str, WeightsEnum] = {
 
 # Where torchvision's chain of layers ("features") is cut into our stages.
 VGG16_CUTS = (0, 4, 9, 16, 23, 30)
-MOBILENET_CUTS = {"mobilenet_v2": (0, 2, 4, 7, 14, 18), "mobilenet_v3_large": (0, 2, 4, 7, 13, 14, 17)}
+MOBILENET_CUTS = {"mobilenet_v2": (0, 2, 4, 7, 14, 19), "mobilenet_v3_large": (0, 2, 4, 7, 13, 14, 17)}
 
 TORCHVISION_INPUT = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
 INPUT_SENTENCES = {  # what a file may say of its input, and what that is in our settings
@@ -140,7 +140,7 @@ CLASSIFIER_RULES: Mapping[str, list[KeyRule]] = {
     "resnet18": [KeyRule(r"fc\..+", None)],
     "resnet50": [KeyRule(r"fc\..+", None)],
     "resnet101": [KeyRule(r"fc\..+", None)],
-    "mobilenet_v2": [KeyRule(r"features\.18\..+", None), KeyRule(r"classifier\..+", None)],
+    "mobilenet_v2": [KeyRule(r"classifier\..+", None)],
     "mobilenet_v3_large": [KeyRule(r"classifier\..+", None)],
 }
 
