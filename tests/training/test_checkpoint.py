@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from frcnn.errors import FrcnnError
-from frcnn.training.checkpoint import Progress, load_state, save_state, states
+from frcnn.training.checkpoint import Progress, load_state, newest_state, save_state, states
 
 
 def trained(seed: int = 0):
@@ -19,7 +19,9 @@ def test_a_state_brings_back_weights_momentum_and_place(tmp_path):
     model, optimizer = trained()
     save_state(tmp_path / "state", model, optimizer, Progress(step=7, evaluated_step=5, best_map=0.25, seconds=1.5))
     other, other_optimizer = trained(seed=1)
-    assert load_state(tmp_path / "state", other, other_optimizer) == Progress(7, 5, 0.25, 1.5)
+    newest = newest_state(tmp_path / "state")
+    assert newest is not None
+    assert load_state(newest, other, other_optimizer) == Progress(7, 5, 0.25, 1.5)
     for mine, theirs in zip(other.state_dict().values(), model.state_dict().values(), strict=True):
         assert torch.equal(mine, theirs)
     for (name, mine), theirs in zip(other.named_parameters(), model.parameters(), strict=True):
@@ -37,20 +39,20 @@ def test_the_last_two_are_kept(tmp_path):
 
 def test_a_torn_state_is_passed_over(tmp_path):
     model, optimizer = trained()
-    save_state(tmp_path, model, optimizer, Progress(step=1))
+    before = save_state(tmp_path, model, optimizer, Progress(step=1))
     newest = save_state(tmp_path, model, optimizer, Progress(step=2))
     newest.write_bytes(newest.read_bytes()[:100])
-    progress = load_state(tmp_path, model, optimizer)
-    assert progress is not None
-    assert progress.step == 1
+    assert newest_state(tmp_path) == before
+    with pytest.raises(FrcnnError, match="no whole state"):
+        load_state(newest, model, optimizer)
 
 
 def test_no_state(tmp_path):
-    assert load_state(tmp_path / "absent", *trained()) is None
+    assert newest_state(tmp_path / "absent") is None
 
 
 def test_the_state_of_another_model_is_refused(tmp_path):
-    save_state(tmp_path, *trained(), Progress(step=1))
+    state = save_state(tmp_path, *trained(), Progress(step=1))
     other = nn.Linear(2, 2)
     with pytest.raises(FrcnnError, match="another model"):
-        load_state(tmp_path, other, torch.optim.SGD(other.parameters(), lr=0.1))
+        load_state(state, other, torch.optim.SGD(other.parameters(), lr=0.1))

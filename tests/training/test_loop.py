@@ -142,9 +142,18 @@ def test_training_outside_the_main_thread_needs_no_signals(voc_set, tmp_path):
 
 def test_resume_without_a_state_starts_at_the_beginning_and_says_so(voc_set, tmp_path):
     run(voc_set, tmp_path / "run", "train.epochs=1")
+    wanted = tensors(tmp_path / "run" / "last.safetensors")
     for path in (tmp_path / "run" / "state").iterdir():
         path.unlink()
     assert "no whole state was found" in run(voc_set, tmp_path / "run", resume=True)
+    again = tensors(tmp_path / "run" / "last.safetensors")
+    assert all(torch.equal(wanted[key], again[key]) for key in wanted)
+
+
+def test_resume_without_a_run_starts_one(voc_set, tmp_path):
+    console = Console(file=io.StringIO(), width=200)
+    train("tiny", voc_set, tmp_path / "run", overrides=(*SMALL, "train.epochs=1"), resume=True, console=console)
+    assert "no whole state was found" in console.file.getvalue()  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def test_a_folder_that_holds_a_run_is_not_overwritten(voc_set, tmp_path):
@@ -160,7 +169,6 @@ def test_a_folder_that_holds_a_run_is_not_overwritten(voc_set, tmp_path):
         ({"overrides": ("train.lr=fast",)}, ConfigError, "train.lr"),
         ({"overrides": ("train.lr=-1",)}, ConfigError, "greater than 0"),
         ({"overrides": ("data.validation=1.5",)}, ConfigError, "data.validation"),
-        ({"resume": True}, UsageError, "no run to resume"),
         ({"device": "cuda:99"}, UsageError, "cuda:99"),
     ],
 )

@@ -47,18 +47,29 @@ def states(folder: Path) -> list[Path]:
     return sorted(folder.glob("step_*.safetensors"))
 
 
-def load_state(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> Progress | None:
-    """Put back the newest whole state; None where there is none. Raises FrcnnError if it is of another model."""
-    for path in reversed(states(folder)):
-        try:
-            with safe_open(path, framework="pt") as file:
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
-                progress = Progress(**json.loads(file.metadata()["progress"]))
-        except (SafetensorError, OSError, KeyError, TypeError, ValueError):
-            continue  # torn by a crash of the disk: the one before it is whole
-        _restore(path, tensors, model, optimizer)
-        return progress
-    return None
+def newest_state(folder: Path) -> Path | None:
+    """The newest state that is whole; one torn by a crash of the disk is passed over."""
+    return next((path for path in reversed(states(folder)) if _read_progress(path) is not None), None)
+
+
+def load_state(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> Progress:
+    """Put a state back. Raises FrcnnError if it is torn or of another model."""
+    progress = _read_progress(path)
+    if progress is None:
+        raise FrcnnError(f"{path}: is no whole state; remove it, and --resume goes on from the one before")
+    with safe_open(path, framework="pt") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
+    _restore(path, tensors, model, optimizer)
+    return progress
+
+
+def _read_progress(path: Path) -> Progress | None:
+    """None where the file is torn: its header tells how long it must be."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            return Progress(**json.loads(file.metadata()["progress"]))
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError):
+        return None
 
 
 def _restore(path: Path, tensors: dict[str, Tensor], model: nn.Module, optimizer: torch.optim.Optimizer) -> None:

@@ -19,7 +19,7 @@ from frcnn.evaluation.run import evaluate_model
 from frcnn.files import folder_unless_in_vain, write_text
 from frcnn.model.detector import FasterRCNN
 from frcnn.structures import Losses
-from frcnn.training.checkpoint import Progress, load_state, save_state
+from frcnn.training.checkpoint import Progress, load_state, newest_state, save_state
 from frcnn.training.interrupts import interrupts_held
 from frcnn.training.log import Display, MetricsFile
 from frcnn.training.optim import base_learning_rate, build_optimizer, learning_rate, set_learning_rate
@@ -83,14 +83,15 @@ def train(
     learnt, held_out = training_splits(
         paths, settings.data.validation, settings.train.seed, bad_boxes=settings.data.bad_boxes
     )
-    weights = None if resume else starting_weights(settings.model, backbone or default_backbone(settings))
-    if not resume:
+    state = newest_state(folder / "state") if resume else None
+    weights = None if state else starting_weights(settings.model, backbone or default_backbone(settings))
+    if state is None:
         settings = suit_to_weights(settings, weights, overrides)
     torch.manual_seed(settings.train.seed)  # the layers that start at random
     model = assemble(settings.model, learnt.class_names, weights)
     model.to(where).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]  (not in torch's types)
     optimizer = build_optimizer(model, settings.train)
-    progress = (load_state(folder / "state", model, optimizer) if resume else None) or Progress()
+    progress = load_state(state, model, optimizer) if state else Progress()
     metrics = MetricsFile(folder / "metrics.jsonl")
     run = Training(settings, folder, learnt, held_out, model, optimizer, progress, metrics, where)
     with folder_unless_in_vain(folder, is_worth_keeping=lambda: progress.step > 0):
@@ -246,6 +247,8 @@ def announce(run: Training, display: Display, *, resume: bool) -> None:
         f"{run.config.preset}: {len(run.train.examples)} pictures, {objects} objects, "
         f"{len(run.train.class_names)} classes, {held_out}"
     )
+    if run.train.skipped_boxes:
+        display.say(f"{run.train.skipped_boxes} bad boxes are left out, as data.bad_boxes asks.")
     rule = f" ({settings.lr} for 16 pictures, in proportion)" if settings.lr_scaling == "linear" else ""
     display.say(
         f"{run.total_steps} steps of {settings.batch_size} pictures, rate {base_learning_rate(settings):.4g}{rule}, "
@@ -258,5 +261,5 @@ def _not_finite(step: int, losses: Losses, rate: float, batch: Batch) -> str:
     pictures = ", ".join(str(path) for path in batch.pictures)
     return (
         f"step {step}: the loss is not finite ({parts}) at rate {rate:.4g} on {pictures}: look at these pictures' "
-        "boxes, or lower train.lr or set train.clip_gradient=10; the last state is whole, --resume goes on from it"
+        "boxes, or lower train.lr or set train.clip_gradient=10; --resume goes on from the last state, if one was written"
     )

@@ -21,14 +21,14 @@ def settle(
 ) -> Config:
     """The complete configuration of a run.
 
-    A new run takes the preset (or `config`) and the overrides; a resumed one what its folder says. Raises UsageError
+    A new run takes the preset (or `config`) and the overrides; a resumed one what its folder says, if it says anything. Raises UsageError
     for a folder that already holds a run, ConfigError for settings that do not exist.
     """
     if out.exists() and not out.is_dir():
         raise UsageError(f"{out}: is a file, not a folder: give another --out")
-    if resume:
+    if resume and (out / "config.toml").exists():
         return _settings_of(out, preset, asked_for_others=bool(config or overrides or precision))
-    if states(out / "state"):
+    if states(out / "state") and not resume:
         raise UsageError(f"{out}: already holds a run: add --resume to go on with it, or give another --out")
     chosen = load_preset(preset) if config is None else config
     if chosen.preset != preset:
@@ -38,12 +38,9 @@ def settle(
 
 
 def _settings_of(out: Path, preset: str, *, asked_for_others: bool) -> Config:
-    path = out / "config.toml"
-    if not path.exists():
-        raise UsageError(f"{path}: is absent, so there is no run to resume: leave out --resume to start one")
     if asked_for_others:
         raise UsageError("--resume goes on with the run's own settings: leave out --set, --config and --precision")
-    config = load_config(path)
+    config = load_config(out / "config.toml")
     if config.preset != preset:
         raise UsageError(f"{out}: is a run of preset {config.preset}, not {preset}: name that one")
     return config
