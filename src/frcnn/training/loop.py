@@ -261,5 +261,5 @@ def _not_finite(step: int, losses: Losses, rate: float, batch: Batch) -> str:
     pictures = ", ".join(str(path) for path in batch.pictures)
     return (
         f"step {step}: the loss is not finite ({parts}) at rate {rate:.4g} on {pictures}: look at these pictures' "
-        "boxes, or lower train.lr or set train.clip_gradient=10; --resume goes on from the last state, if one was written"
+        "boxes, or lower train.lr or set train.clip_gradient=10; --resume goes on from the last state written"
     )

@@ -21,8 +21,8 @@ def settle(
 ) -> Config:
     """The complete configuration of a run.
 
-    A new run takes the preset (or `config`) and the overrides; a resumed one what its folder says, if it says anything. Raises UsageError
-    for a folder that already holds a run, ConfigError for settings that do not exist.
+    A new run takes the preset (or `config`) and the overrides; a resumed one what its folder says, if it says
+    anything. Raises UsageError for a folder that already holds a run, ConfigError for settings that do not exist.
     """
     if out.exists() and not out.is_dir():
         raise UsageError(f"{out}: is a file, not a folder: give another --out")
