@@ -42,9 +42,11 @@ class TestIntegrators:
     """The curve of TFT over 2 objects: precision 1, 1/2, 2/3 at recall 1/2, 1/2, 1."""
 
     def test_eleven_points_by_hand(self) -> None:
+        """Row 25: VOC 2007's."""
         assert eleven_point_ap(flags("TFT"), 2) == pytest.approx((6 * 1 + 5 * 2 / 3) / 11)
 
     def test_area_by_hand(self) -> None:
+        """Row 25: the later one."""
         assert area_ap(flags("TFT"), 2) == pytest.approx((1 + 2 / 3) / 2)
 
     def test_recall_of_three_tenths_reaches_the_step_at_three_tenths(self) -> None:
@@ -71,18 +73,20 @@ class TestMatching:
         assert self.ap(found, target((BOX, 0, False), (FAR, 0, False))) == pytest.approx((1 + 2 / 3) / 2)
 
     def test_the_best_object_is_asked_even_if_taken(self) -> None:
-        """The second detection overlaps the second object enough, but the first one more."""
+        """Row 25: the second detection overlaps the second object enough, but the first one more."""
         first, second = (0.0, 0.0, 10.0, 10.0), (0.0, 0.0, 10.0, 8.0)
         found = detections((first, 0.9, 0), ((0.0, 0.0, 10.0, 9.5), 0.8, 0))
         assert self.ap(found, target((first, 0, False), (second, 0, False))) == pytest.approx(1 / 2)
 
     def test_overlap_must_exceed_one_half(self) -> None:
+        """Row 25: strictly above .5."""
         exactly_half = detections(((10.0, 10.0, 20.0, 15.0), 0.9, 0))
         above_half = detections(((10.0, 10.0, 20.0, 15.1), 0.9, 0))
         assert self.ap(exactly_half, target((BOX, 0, False))) == 0
         assert self.ap(above_half, target((BOX, 0, False))) == 1
 
     def test_a_detection_on_a_difficult_object_is_neither_right_nor_wrong(self) -> None:
+        """Rows 23 and 25."""
         found = detections((FAR, 0.9, 0), (FAR, 0.85, 0), (BOX, 0.8, 0))
         result = evaluate_detections([found], [target((BOX, 0, False), (FAR, 0, True))], NAMES).per_class["cat"]
         assert (result.voc_ap, result.objects, result.detections) == (1, 1, 3)
@@ -101,6 +105,11 @@ class TestMatching:
         wrong_first = detections((FAR, 0.5, 0), (BOX, 0.5, 0))
         assert self.ap(right_first, target((BOX, 0, False))) == 1
         assert self.ap(wrong_first, target((BOX, 0, False))) == pytest.approx(1 / 2)
+
+    def test_scores_are_not_rounded(self) -> None:
+        """Row 25: to three decimals these would tie, and the first given would win."""
+        found = detections((FAR, 0.5001, 0), (BOX, 0.5002, 0))
+        assert self.ap(found, target((BOX, 0, False))) == 1
 
     def test_other_pictures_and_classes_do_not_help(self) -> None:
         truths = [target((BOX, 0, False)), target((FAR, 0, False), (BOX, 1, False))]

@@ -128,3 +128,41 @@ def test_fpn_against_torchvision():
 def test_a_stage_nobody_reads_is_not_built():
     config = BackboneConfig(body="resnet18", taps=(1,), neck="none", frozen_stages=0, batch_norm="live")
     assert len(build_body(config).stages) == 2
+
+
+@pytest.mark.parametrize(("size", "grid"), [((600, 800), (39, 51)), ((600, 1000), (39, 64))])
+def test_zf_poolings_round_up(size, grid):
+    """Structures: 600 px become 300, 151, 76 and 39 cells, as in Caffe."""
+    with torch.device("meta"):
+        (features,) = body_of("zf")(torch.zeros(1, 3, *size))
+    assert features.shape == (1, 256, *grid)
+
+
+def test_zf_layers_stand_in_caffe_s_order():
+    """Structures: convolution, ReLU, LRN, max 3x3/2 pad 1; then convolution and ReLU alone."""
+    stages = [list(stage.children()) for stage in body_of("zf").stages]
+    for stage in stages[:2]:
+        assert [type(layer) for layer in stage] == [nn.Conv2d, nn.ReLU, LocalResponseNorm, nn.MaxPool2d]
+        assert (stage[3].kernel_size, stage[3].stride, stage[3].padding) == (3, 2, 1)
+    assert [[type(layer) for layer in stage] for stage in stages[2:]] == [[nn.Conv2d, nn.ReLU]] * 3
+
+
+@pytest.mark.parametrize("preset", ["vgg16", "zf"])
+def test_convolutions_begin_as_he_has_them(preset):
+    """Structures: without ImageNet weights, He normal; biases 0."""
+    torch.manual_seed(0)
+    for layer in body_of(preset).modules():
+        if isinstance(layer, nn.Conv2d):
+            inputs = layer.in_channels * layer.kernel_size[0] ** 2
+            assert float(layer.weight.detach().std()) == pytest.approx((2 / inputs) ** 0.5, rel=0.1)
+            assert layer.bias is not None
+            assert not layer.bias.any()
+
+
+def test_vgg16_reads_conv5_3_at_stride_16():
+    """Structures: the 13 convolutions to conv5_3 and its ReLU, four poolings."""
+    body = body_of("vgg16")
+    layers = [layer for layer in body.modules() if isinstance(layer, nn.MaxPool2d)]
+    assert [(layer.kernel_size, layer.stride, layer.ceil_mode) for layer in layers] == [(2, 2, True)] * 4
+    assert isinstance(list(body.stages[-1].children())[-1], nn.ReLU)
+    assert (body.strides, body.channels) == ((16,), (512,))

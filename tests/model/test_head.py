@@ -205,3 +205,27 @@ def test_new_layers_begin_small():
     assert not head.deltas.bias.any()
     hidden = two_fully_connected(8, MODERN)[1]
     assert float(hidden.weight.std()) == pytest.approx(math.sqrt(2 / (8 * 49)), rel=0.02)  # He normal
+
+
+def test_the_millionth_stands_outside_the_logarithm():
+    """Row 33: a hair below 224 px already counts as 224; with 1e-8 inside the logarithm it would not."""
+    side = 223.9999
+    assert math.floor(4 + math.log2(side / 224 + 1e-8)) == 3
+    assert pyramid_level(torch.tensor([[0.0, 0, side, side]]), (4, 8, 16, 32)).tolist() == [2]
+
+
+def test_regions_to_ignore_give_no_background():
+    """Row 23: a proposal with half its area on an ignored object is not sampled."""
+    crowd = Target(torch.tensor([[0.0, 0, 100, 100]]), torch.tensor([0]), torch.tensor([True]))
+    proposals = torch.tensor([[0.0, 0, 20, 20], [90, 0, 110, 20], [91, 0, 111, 20], [200, 0, 220, 20]])
+    samples = sample_proposals(proposals, crowd, PAPER, background=1)
+    assert sorted(samples.boxes[:, 0].tolist()) == [91, 200]
+    assert samples.class_ids.tolist() == [1, 1]
+
+
+def test_what_regions_should_say_carries_no_gradient():
+    """Row 7: joint training treats the sampled regions as given."""
+    truth = Target(torch.tensor([[0.0, 0, 100, 100]]), torch.tensor([0]))
+    samples = sample_proposals(torch.tensor([[0.0, 0, 90, 95]], requires_grad=True), truth, PAPER, background=1)
+    assert not samples.boxes.requires_grad
+    assert not samples.deltas.requires_grad

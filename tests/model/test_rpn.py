@@ -244,3 +244,75 @@ def test_an_object_no_anchor_overlaps_changes_nothing():
     )
     without, _ = rpn_losses(anchors, grid_output(torch.ones(1, 2)), [target()], batch_of([(100, 100)]), PAPER.rpn)
     assert_close(with_it, without)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("config", [PAPER.rpn, MODERN.rpn])
+def test_the_first_probability_is_one_half(config):
+    """Row 16: with one logit or two."""
+    output = RPNHead(8, 3, config)([torch.zeros(1, 8, 4, 5)])
+    assert (output.logits.sigmoid() == 0.5).all()
+
+
+@torch.no_grad()
+def test_new_layers_begin_small():
+    """Structures: Gaussian, standard deviation .01, biases 0."""
+    torch.manual_seed(0)
+    head = RPNHead(256, 9, PAPER.rpn)
+    for layer in (*head.convolutions, head.objectness, head.deltas):
+        assert float(layer.weight.std()) == pytest.approx(0.01, rel=0.05)
+        assert abs(float(layer.weight.mean())) < 1e-3
+        assert not layer.bias.any()
+
+
+@pytest.mark.parametrize("preset", ["vgg16", "zf"])
+@pytest.mark.parametrize(
+    ("size", "grid", "rounding", "inside"),
+    [
+        ((600, 800), (38, 50), "none", 5_834),
+        ((800, 800), (50, 50), "none", 8_940),
+        ((600, 800), (38, 50), "py-faster-rcnn", 5_944),
+    ],
+)
+def test_anchors_that_train(preset, size, grid, rounding, inside):
+    """Rows 11 and 15: the presets' own anchors, and how many of them lie within the picture."""
+    model = load_preset(preset).model
+    config = model.anchors.model_copy(update={"rounding": rounding})
+    anchors = anchors_of([torch.zeros(1, 1, *grid)], size, (16,), config)
+    assert int(trainable_anchors(anchors, size, size, model.rpn).sum()) == inside
+
+
+@pytest.mark.parametrize("model", [PAPER, MODERN])
+def test_anchors_across_the_border_propose(model):
+    """Row 11: kept at test, and clipped."""
+    anchors = torch.tensor([[-20.0, -30, 60, 70]])
+    output = grid_output(torch.zeros(1, 1))
+    (proposals,) = propose(anchors, output, batch_of([(80, 100)]), model.rpn, training=False)
+    assert proposals.tolist() == [[0, 0, 60, 70]]
+
+
+def test_padding_is_outside_the_paper_s_picture():
+    """Row 32: anchors that reach into the padding cross the picture's border."""
+    anchors = torch.tensor([[10.0, 0, 40, 30], [80, 0, 110, 30], [0, 60, 30, 90]])
+    assert trainable_anchors(anchors, (80, 100), (120, 120), PAPER.rpn).tolist() == [True, False, False]
+
+
+def test_proposals_are_clipped_to_each_picture_not_to_the_batch():
+    """Row 32: the first has padding to its right, the second below."""
+    anchors = torch.tensor([[10.0, 10, 200, 200]])
+    batch = batch_of([(100, 60), (50, 120)], padded=(100, 120))
+    first, second = propose(anchors, grid_output(torch.zeros(2, 1)), batch, PAPER.rpn, training=True)
+    assert first.tolist() == [[10, 10, 60, 100]]
+    assert second.tolist() == [[10, 10, 120, 50]]
+
+
+def test_a_best_overlap_is_rescued_below_the_threshold():
+    """Row 12, through the loss: both anchors tie for the object, at an IoU of 1/3, and both are positive."""
+    anchors = torch.tensor([[0.0, 0, 40, 40], [40, 0, 80, 40], [60, 60, 90, 90]])
+    logits = torch.zeros(1, 3, requires_grad=True)
+    objectness, _ = rpn_losses(
+        anchors, grid_output(logits), [target((20, 0, 60, 40))], batch_of([(100, 100)]), PAPER.rpn
+    )
+    objectness.backward()
+    assert logits.grad is not None
+    assert (logits.grad[0] < 0).tolist() == [True, True, False]

@@ -95,3 +95,12 @@ def test_covered_share_is_of_the_box_itself():
     regions = torch.tensor([[0.0, 0.0, 100.0, 100.0], [0.0, 0.0, 96.0, 5.0]])
     assert_close(covered_share(boxes, regions), torch.tensor([1.0, 0.5, 0.0]))
     assert_close(covered_share(boxes, regions[:0]), torch.zeros(3))
+
+
+@pytest.mark.parametrize(("given", "raised"), [(torch.float16, torch.float32), (torch.float64, torch.float64)])
+def test_iou_is_in_at_least_float32_whatever_the_autocast(given, raised):
+    """Row 28: in float16 areas beyond 65504 would be infinite; float64 stays."""
+    boxes = torch.tensor([[0.0, 0.0, 1000.0, 800.0]], dtype=given)
+    with torch.autocast("cpu", torch.bfloat16):
+        overlap = box_iou(boxes, boxes)
+    assert_close(overlap, torch.ones(1, 1, dtype=raised))

@@ -58,3 +58,13 @@ def test_gradient_reaches_boxes_and_deltas():
 
 def test_no_boxes():
     assert encode(torch.zeros(0, 4), torch.zeros(0, 4)).shape == decode(torch.zeros(0, 4), torch.zeros(0, 4)).shape
+
+
+@pytest.mark.parametrize("given", [torch.float16, torch.bfloat16])
+def test_coding_is_in_float32_whatever_the_autocast(given):
+    """Row 28: half types have no pixels beyond 2048 or 256."""
+    reference = torch.tensor([[1000.0, 1000.0, 1016.0, 1016.0]])
+    with torch.autocast("cpu", torch.bfloat16):
+        moved = decode(reference, torch.full((1, 4), 0.0625, dtype=given))
+        assert encode(reference.to(given), reference.to(given)).dtype == torch.float32
+    assert_close(moved, decode(reference, torch.full((1, 4), 0.0625)))

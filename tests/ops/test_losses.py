@@ -22,3 +22,11 @@ def test_by_hand(error, beta, expected):
 def test_half_types_are_raised():
     """Row 28."""
     assert smooth_l1_sum(torch.ones(1, 4).bfloat16(), torch.zeros(1, 4), 1.0).dtype == torch.float32
+
+
+@pytest.mark.parametrize(("given", "raised"), [(torch.float16, torch.float32), (torch.float64, torch.float64)])
+def test_float16_is_raised_and_float64_stays_whatever_the_autocast(given, raised):
+    """Row 28."""
+    with torch.autocast("cpu", torch.bfloat16):
+        loss = smooth_l1_sum(torch.ones(1, 4, dtype=given), torch.zeros(1, 4, dtype=given), 1.0)
+    assert (loss.dtype, loss.item()) == (raised, 2.0)

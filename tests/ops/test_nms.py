@@ -82,3 +82,11 @@ def test_half_types_are_raised():
     boxes, scores = boxes_and_scores(50)
     boxes, scores = boxes.bfloat16(), scores.bfloat16()
     assert torch.equal(nms(boxes, scores, 0.4), nms(boxes.float(), scores.float(), 0.4))
+
+
+def test_float16_is_raised():
+    """Row 28: each a million square pixels, infinite in float16."""
+    boxes = torch.tensor([[0.0, 0, 1000, 1000], [0, 0, 1000, 999], [1000, 0, 2000, 1000]], dtype=torch.float16)
+    scores = torch.tensor([0.9, 0.8, 0.7], dtype=torch.float16)
+    assert nms(boxes, scores, 0.5).tolist() == [0, 2]
+    assert batched_nms(boxes, scores, torch.zeros(3, dtype=torch.long), 0.5).tolist() == [0, 2]

@@ -213,6 +213,13 @@ def test_bfloat16_trains(voc_set, tmp_path):
     assert {t.dtype for t in tensors(tmp_path / "run" / "last.safetensors").values()} <= {torch.float32, torch.int64}
 
 
+def test_the_rule_for_the_rate_is_printed(voc_set, tmp_path):
+    """Row 27: .02 for 16 pictures is .0025 for 2; and a rate without a rule stands as it is."""
+    said = run(voc_set, tmp_path / "a", "train.steps=1", "train.lr=0.02", "train.lr_scaling=linear")
+    assert "rate 0.0025 (0.02 for 16 pictures, in proportion)" in said
+    assert "in proportion" not in run(voc_set, tmp_path / "b", "train.steps=1", "train.lr=0.02")
+
+
 def test_random_weights_freeze_nothing_and_say_so_in_the_settings(voc_set, tmp_path):
     """Row 26 and the structures: without ImageNet weights nothing is frozen."""
     run(voc_set, tmp_path / "run", "train.epochs=1")
