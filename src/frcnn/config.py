@@ -156,6 +156,7 @@ class TrainConfig(Section):
     momentum: Fraction = 0.9
     weight_decay: NotNegative
     bias_lr_factor: NotNegative = 1.0
+    backbone_lr_factor: NotNegative = 1.0  # pretrained layers may want smaller steps than new ones
     bias_weight_decay: bool = True
     warmup_steps: Annotated[int, Field(ge=0)]
     warmup_factor: Fraction = 0.001

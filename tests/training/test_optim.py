@@ -50,13 +50,22 @@ def test_biases_have_their_own_rate_and_decay_and_frozen_layers_none():
     model[0].requires_grad_(False)
     optimizer = build_optimizer(model, PAPER)
     set_learning_rate(optimizer, 0.5)
-    weights, biases = optimizer.param_groups
+    weights, biases = optimizer.param_groups[2:]
+    assert [len(group["params"]) for group in optimizer.param_groups[:2]] == [0, 0]  # there is no backbone here
     assert [p is model[1].weight for p in weights["params"]] == [True]
     assert (weights["lr"], weights["weight_decay"]) == (0.5, 5e-4)
     assert [p is model[1].bias for p in biases["params"]] == [True]
     assert (biases["lr"], biases["weight_decay"]) == (1.0, 5e-4)
     without = build_optimizer(model, PAPER.model_copy(update={"bias_weight_decay": False}))
-    assert without.param_groups[1]["weight_decay"] == 0.0
+    assert without.param_groups[3]["weight_decay"] == 0.0
+
+
+def test_the_backbone_may_take_smaller_steps():
+    model = nn.ModuleDict({"backbone": nn.ModuleDict({"body": nn.Linear(2, 2)}), "head": nn.Linear(2, 2)})
+    optimizer = build_optimizer(model, schedule(backbone_lr_factor=0.1, bias_lr_factor=2.0))
+    set_learning_rate(optimizer, 1.0)
+    assert [group["lr"] for group in optimizer.param_groups] == pytest.approx([0.1, 0.2, 1.0, 2.0])
+    assert [len(group["params"]) for group in optimizer.param_groups] == [1, 1, 1, 1]
 
 
 def test_one_step_by_hand():

@@ -1,10 +1,13 @@
 """The solver: stochastic gradient descent with the paper's parameter groups, and each step's rate (Sec. 3.1.3)."""
 
+from typing import Any
+
 import torch
 from torch import nn
 
 from frcnn.config import TrainConfig
 
+BACKBONE = "backbone.body."  # the names of what ImageNet has taught
 LINEAR_SCALING_BATCH = 16  # "linear" rates are stated for a batch of 16 pictures
 
 
@@ -31,19 +34,25 @@ def learning_rate(step: int, total_steps: int, config: TrainConfig) -> float:
 
 
 def build_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.SGD:
-    """SGD over what trains: weights in one group, biases (of their own rate and decay) in another."""
-    trained = [(name, value) for name, value in model.named_parameters() if value.requires_grad]
-    weights = [value for name, value in trained if not name.endswith(".bias")]
-    biases = [value for name, value in trained if name.endswith(".bias")]
+    """SGD over what trains: weights and biases of the backbone's body, weights and biases of all else."""
     groups = [
-        {"params": weights, "lr_factor": 1.0, "weight_decay": config.weight_decay},
-        {
-            "params": biases,
-            "lr_factor": config.bias_lr_factor,
-            "weight_decay": config.weight_decay if config.bias_weight_decay else 0.0,
-        },
+        _group(model, config, in_backbone=in_backbone, are_biases=are_biases)
+        for in_backbone in (True, False)
+        for are_biases in (False, True)
     ]
     return torch.optim.SGD(groups, lr=base_learning_rate(config), momentum=config.momentum)
+
+
+def _group(model: nn.Module, config: TrainConfig, *, in_backbone: bool, are_biases: bool) -> dict[str, Any]:
+    """The parameters of one kind that train, with their share of the rate and their decay."""
+    parameters = [
+        value
+        for name, value in model.named_parameters()
+        if value.requires_grad and name.startswith(BACKBONE) == in_backbone and name.endswith(".bias") == are_biases
+    ]
+    lr_factor = (config.bias_lr_factor if are_biases else 1.0) * (config.backbone_lr_factor if in_backbone else 1.0)
+    decays = config.bias_weight_decay or not are_biases
+    return {"params": parameters, "lr_factor": lr_factor, "weight_decay": config.weight_decay if decays else 0.0}
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
