@@ -1,5 +1,6 @@
 """`frcnn`: the verbs put together, and every error one line."""
 
+import os
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -47,6 +48,7 @@ def _root(
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and leave with its exit status: 0 done, 1 the work failed, 2 wrong usage, 130 Ctrl-C."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that spin slow a busy machine down tenfold
     arguments = spread(sys.argv[1:] if arguments is None else arguments, MAY_REPEAT) or ["--help"]
     try:
         status = typer.main.get_command(app).main(arguments, prog_name="frcnn", standalone_mode=False)
