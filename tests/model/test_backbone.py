@@ -88,7 +88,8 @@ def test_resnet_and_mobilenet_are_torchvision_s():
 @torch.no_grad()
 def test_folded_batch_norm_is_the_same_function():
     torch.manual_seed(0)
-    frozen, folded = body_of("mobilenet_v2_fpn", batch_norm="frozen"), body_of("mobilenet_v2_fpn")
+    frozen = body_of("mobilenet_v2_fpn", batch_norm="frozen")
+    folded = body_of("mobilenet_v2_fpn", batch_norm="folded", frozen_stages=0)
     weights = [layer for layer in frozen.modules() if isinstance(layer, nn.Conv2d)]
     twins = [layer for layer in folded.modules() if isinstance(layer, nn.Conv2d)]
     for twin, layer in zip(twins, weights, strict=True):
