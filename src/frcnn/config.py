@@ -222,6 +222,8 @@ def override(config: Config, assignments: Sequence[str]) -> Config:
         key, equals, text = assignment.partition("=")
         if not equals:
             raise ConfigError(f"--set {assignment}: write it as section.key=value")
+        if "." not in key:
+            raise ConfigError(f"--set {key}: write it as section.key=value; the preset is named first of all")
         *sections, last = key.strip().split(".")
         place: Any = values
         for section in sections:

@@ -150,6 +150,15 @@ def test_resume_without_a_state_starts_at_the_beginning_and_says_so(voc_set, tmp
     assert all(torch.equal(wanted[key], again[key]) for key in wanted)
 
 
+def test_resuming_with_other_classes_is_refused(voc_set, tmp_path):
+    """Shapes would fit, and every weight would take another name."""
+    run(voc_set, tmp_path / "run", "train.epochs=1")
+    for path in (voc_set / "Annotations").iterdir():
+        path.write_text(path.read_text().replace("dog", "cow"))
+    with pytest.raises(FrcnnError, match="learnt with the classes cat, dog"):
+        run(voc_set, tmp_path / "run", resume=True)
+
+
 def test_resume_without_a_run_starts_one(voc_set, tmp_path):
     console = Console(file=io.StringIO(), width=200)
     train("tiny", voc_set, tmp_path / "run", overrides=(*SMALL, "train.epochs=1"), resume=True, console=console)
@@ -166,6 +175,7 @@ def test_a_folder_that_holds_a_run_is_not_overwritten(voc_set, tmp_path):
     ("arguments", "error", "message"),
     [
         ({"overrides": ("train.lrr=1",)}, ConfigError, "did you mean train.lr?"),
+        ({"overrides": ("preset=vgg16",)}, ConfigError, "--set preset"),
         ({"overrides": ("train.lr=fast",)}, ConfigError, "train.lr"),
         ({"overrides": ("train.lr=-1",)}, ConfigError, "greater than 0"),
         ({"overrides": ("data.validation=1.5",)}, ConfigError, "data.validation"),

@@ -36,7 +36,8 @@ def save_state(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer,
     tensors |= {f"momentum.{name}": value for name, value in _momentum(model, optimizer).items()}
     tensors = {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
     with written_whole(path) as aside:
-        save_file(tensors, aside, metadata={"progress": json.dumps(asdict(progress))})
+        metadata = {"progress": json.dumps(asdict(progress)), "class_names": json.dumps(_class_names(model))}
+        save_file(tensors, aside, metadata=metadata)
     for old in states(folder)[:-KEPT]:
         old.unlink(missing_ok=True)
     return path
@@ -59,6 +60,12 @@ def load_state(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -
         raise FrcnnError(f"{path}: is no whole state; remove it, and --resume goes on from the one before")
     with safe_open(path, framework="pt") as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
+        learnt = json.loads(file.metadata().get("class_names", "[]"))
+    if learnt != _class_names(model):
+        raise FrcnnError(
+            f"{path}: was learnt with the classes {', '.join(learnt)}, but the data has "
+            f"{', '.join(_class_names(model))}: resume with the same data, or give another --out"
+        )
     _restore(path, tensors, model, optimizer)
     return progress
 
@@ -84,6 +91,10 @@ def _restore(path: Path, tensors: dict[str, Tensor], model: nn.Module, optimizer
             optimizer.state[parameter]["momentum_buffer"] = buffer.to(parameter.device).clone(
                 memory_format=torch.preserve_format
             )
+
+
+def _class_names(model: nn.Module) -> list[str]:
+    return list(getattr(model, "class_names", ()))
 
 
 def _momentum(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:

@@ -19,7 +19,7 @@ from frcnn.evaluation.run import evaluate_model
 from frcnn.files import folder_unless_in_vain, write_text
 from frcnn.model.detector import FasterRCNN
 from frcnn.structures import Losses
-from frcnn.training.checkpoint import Progress, load_state, newest_state, save_state
+from frcnn.training.checkpoint import Progress, load_state, newest_state, save_state, states
 from frcnn.training.interrupts import interrupts_held
 from frcnn.training.log import Display, MetricsFile
 from frcnn.training.optim import base_learning_rate, build_optimizer, learning_rate, set_learning_rate
@@ -75,7 +75,9 @@ def train(
     where data or disk fail; Ctrl-C writes a state and raises KeyboardInterrupt.
     """
     folder = Path(out or Path("runs") / preset)
-    settings = settle(preset, folder, config=config, overrides=overrides, precision=precision, resume=resume)
+    settings = settle(
+        preset, folder, config=config, overrides=overrides, precision=precision, resume=resume, backbone=backbone
+    )
     where = choose_device(device)
     paths = [Path(p) for p in ([data] if isinstance(data, str | Path) else data)]
     if not paths:
@@ -94,7 +96,7 @@ def train(
     progress = load_state(state, model, optimizer) if state else Progress()
     metrics = MetricsFile(folder / "metrics.jsonl")
     run = Training(settings, folder, learnt, held_out, model, optimizer, progress, metrics, where)
-    with folder_unless_in_vain(folder, is_worth_keeping=lambda: progress.step > 0):
+    with folder_unless_in_vain(folder, is_worth_keeping=lambda: bool(states(folder / "state"))):
         run_training(run, console or Console(), resume=resume)
     return folder
 
@@ -261,5 +263,5 @@ def _not_finite(step: int, losses: Losses, rate: float, batch: Batch) -> str:
     pictures = ", ".join(str(path) for path in batch.pictures)
     return (
         f"step {step}: the loss is not finite ({parts}) at rate {rate:.4g} on {pictures}: look at these pictures' "
-        "boxes, or lower train.lr or set train.clip_gradient=10; --resume goes on from the last state written"
+        "boxes, and start anew with a lower train.lr or train.clip_gradient=10"
     )

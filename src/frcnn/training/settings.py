@@ -18,6 +18,7 @@ def settle(
     overrides: Sequence[str],
     precision: str | None,
     resume: bool,
+    backbone: str | Path | None = None,
 ) -> Config:
     """The complete configuration of a run.
 
@@ -27,7 +28,7 @@ def settle(
     if out.exists() and not out.is_dir():
         raise UsageError(f"{out}: is a file, not a folder: give another --out")
     if resume and (out / "config.toml").exists():
-        return _settings_of(out, preset, asked_for_others=bool(config or overrides or precision))
+        return _settings_of(out, preset, asked_for_others=bool(config or overrides or precision or backbone))
     if states(out / "state") and not resume:
         raise UsageError(f"{out}: already holds a run: add --resume to go on with it, or give another --out")
     chosen = load_preset(preset) if config is None else config
@@ -39,7 +40,9 @@ def settle(
 
 def _settings_of(out: Path, preset: str, *, asked_for_others: bool) -> Config:
     if asked_for_others:
-        raise UsageError("--resume goes on with the run's own settings: leave out --set, --config and --precision")
+        raise UsageError(
+            "--resume goes on with the run's own settings: leave out --set, --config, --precision and --backbone"
+        )
     config = load_config(out / "config.toml")
     if config.preset != preset:
         raise UsageError(f"{out}: is a run of preset {config.preset}, not {preset}: name that one")
