@@ -1,0 +1,67 @@
+import tomllib
+
+import pytest
+
+from frcnn.config import load_config, load_preset, override, override_sections, parse_config, preset_names, to_toml
+from frcnn.errors import ConfigError
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_a_preset_survives_its_own_toml(name):
+    config = load_preset(name)
+    assert config.preset == name
+    assert parse_config(tomllib.loads(to_toml(config)), source="test") == config
+
+
+def test_assignments_are_toml_values_or_bare_words():
+    config = override(
+        load_preset("tiny"),
+        ["train.lr=0.25", "data.bad_boxes=skip", "train.milestones=[0.5]", "model.rpn.min_size = 3"],
+    )
+    assert (config.train.lr, config.data.bad_boxes, config.train.milestones) == (0.25, "skip", (0.5,))
+    assert config.model.rpn.min_size == 3
+    assert load_preset("tiny").train.lr != 0.25
+
+
+@pytest.mark.parametrize(
+    ("assignment", "message"),
+    [
+        ("train.lrr=1", "did you mean train.lr?"),
+        ("lr=1", "write it as section.key=value"),
+        ("preset=vgg16", "write it as section.key=value"),
+        ("train.lr", "write it as section.key=value"),
+        ("train.lr=0", "greater than 0"),
+        ("train.lr=inf", "train.lr"),
+        ("model.head.pooling=max", "roi_pool"),
+        ("model.head.background_above=0.9", "background_above <= background_below"),
+        ("train=1", "write it as section.key=value"),
+        ("train.lr.x=1", "train.lr.x"),
+    ],
+)
+def test_what_does_not_exist_is_named(assignment, message):
+    with pytest.raises(ConfigError, match=message) as caught:
+        override(load_preset("tiny"), [assignment])
+    assert "\n" not in str(caught.value)
+
+
+def test_sections_of_the_model_are_overridden():
+    model = override_sections(load_preset("tiny").model, {"input": {"short_side": 100}})
+    assert model.input.short_side == 100
+    with pytest.raises(ConfigError, match="did you mean input"):
+        override_sections(model, {"inputs": {}})
+
+
+@pytest.mark.parametrize(
+    ("text", "message"), [("train = [", "cannot be read as TOML"), ("prest = 'tiny'", "did you mean preset")]
+)
+def test_a_bad_file_is_named(tmp_path, text, message):
+    path = tmp_path / "run.toml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError, match=message) as caught:
+        load_config(path)
+    assert str(path) in str(caught.value)
+
+
+def test_an_unknown_preset_gets_the_nearest_name():
+    with pytest.raises(ConfigError, match="did you mean resnet50_fpn"):
+        load_preset("resnet50fpn")
