@@ -19,7 +19,7 @@ def fail_with(error: BaseException, debug: bool = False) -> int:
         (UsageError("--out: a file"), 2, "frcnn: --out: a file\n"),
         (ConfigError("train.lrr: no such key"), 2, "frcnn: train.lrr: no such key\n"),
         (KeyboardInterrupt(), 130, "frcnn: interrupted\n"),
-        (PermissionError(13, "Permission denied", "/root/x"), 1, "frcnn: /root/x: Permission denied\n"),
+        (PermissionError(13, "Permission denied", "/srv/x"), 1, "frcnn: /srv/x: Permission denied\n"),
         (ImportError("no module named x"), 1, "frcnn: no module named x\n"),
         (
             ZeroDivisionError("by 0"),

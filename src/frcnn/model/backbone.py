@@ -18,6 +18,9 @@ from torchvision.ops import FrozenBatchNorm2d
 from frcnn.config import BackboneConfig
 from frcnn.model.fold import fold_batch_norm
 
+# Where torchvision's chain of layers is cut into stages; its detectors read V3's layers 13 and 16, both at stride 32.
+MOBILENET_CUTS = {"mobilenet_v2": (0, 2, 4, 7, 14, 19), "mobilenet_v3_large": (0, 2, 4, 7, 13, 14, 17)}
+
 NormLayer = Callable[[int], nn.Module]
 AnyModule = TypeVar("AnyModule", bound=nn.Module)
 
@@ -128,8 +131,7 @@ def build_resnet(config: BackboneConfig) -> torchvision.models.ResNet:
 
 def _mobilenet_v3_large(config: BackboneConfig) -> Stages:
     layers = torchvision.models.mobilenet_v3_large(norm_layer=norm_layer(config)).features
-    cuts = (0, 2, 4, 7, 13, 14, 17)  # torchvision's detectors read the outputs of layers 13 and 16, both at stride 32
-    stages = [layers[begin:end] for begin, end in itertools.pairwise(cuts)]
+    stages = [layers[begin:end] for begin, end in itertools.pairwise(MOBILENET_CUTS["mobilenet_v3_large"])]
     return Stages(stages, (2, 4, 8, 16, 32, 32), (16, 24, 40, 112, 160, 960), config.taps)
 
 
@@ -137,8 +139,7 @@ def _mobilenet_v2(config: BackboneConfig) -> Stages:
     layers = torchvision.models.mobilenet_v2(norm_layer=norm_layer(config)).features
     if config.stride_padding == "bottom_right":
         _pad_strided_convolutions_bottom_right(layers)
-    cuts = (0, 2, 4, 7, 14, 19)
-    stages = [layers[begin:end] for begin, end in itertools.pairwise(cuts)]
+    stages = [layers[begin:end] for begin, end in itertools.pairwise(MOBILENET_CUTS["mobilenet_v2"])]
     return Stages(stages, (2, 4, 8, 16, 32), (16, 24, 32, 96, 1280), config.taps)
 
 

@@ -23,7 +23,7 @@ from torchvision.models import (
 
 from frcnn.config import BackboneConfig, ModelConfig, override_sections
 from frcnn.errors import ModelFileError, UsageError
-from frcnn.model.backbone import build_body
+from frcnn.model.backbone import MOBILENET_CUTS, build_body
 from frcnn.model.detector import FasterRCNN
 from frcnn.model.fold import fold_batch_norm
 from frcnn.weights.fetch import Progress, checksum_in_name, fetch
@@ -41,7 +41,6 @@ PUBLISHED: Mapping[str, WeightsEnum] = {
 
 # Where torchvision's chain of layers ("features") is cut into our stages.
 VGG16_CUTS = (0, 4, 9, 16, 23, 30)
-MOBILENET_CUTS = {"mobilenet_v2": (0, 2, 4, 7, 14, 19), "mobilenet_v3_large": (0, 2, 4, 7, 13, 14, 17)}
 
 TORCHVISION_INPUT = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
 INPUT_SENTENCES = {  # what a file may say of its input, and what that is in our settings
