@@ -50,7 +50,7 @@ class BackboneConfig(Section):
     taps: Annotated[tuple[Annotated[int, Field(ge=0, le=5)], ...], Field(min_length=1)]  # stages whose output is used
     neck: Literal["none", "fpn"]
     neck_channels: Count = 256
-    neck_batch_norm: bool = False  # live batch norm after each convolution of the FPN
+    neck_norm: Literal["none", "batch", "group"] = "none"  # after each convolution of the FPN; batch: live
     frozen_stages: Annotated[int, Field(ge=0, le=6)]  # how many stages, counted from the input, do not train
     batch_norm: Literal["none", "frozen", "folded", "live"]  # folded: frozen, as part of the convolutions: faster
     batch_norm_eps: NotNegative = 1e-5
@@ -153,7 +153,8 @@ class TrainConfig(Section):
     batch_size: Count
     lr: Positive
     lr_scaling: Literal["none", "linear"] = "none"  # linear: lr is for 16 pictures, times batch / 16
-    momentum: Fraction = 0.9
+    optimizer: Literal["sgd", "adamw"] = "sgd"
+    momentum: Fraction = 0.9  # AdamW's first beta
     weight_decay: NotNegative
     bias_lr_factor: NotNegative = 1.0
     backbone_lr_factor: NotNegative = 1.0  # pretrained layers may want smaller steps than new ones

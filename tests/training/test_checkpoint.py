@@ -29,6 +29,28 @@ def test_a_state_brings_back_weights_momentum_and_place(tmp_path):
         assert torch.equal(momentum, optimizer.state[theirs]["momentum_buffer"]), name
 
 
+def test_adamw_goes_on_as_if_it_had_not_stopped(tmp_path):
+    def step(model, optimizer):
+        optimizer.zero_grad()
+        model(torch.linspace(-1, 1, 6).view(2, 3)).square().sum().backward()
+        optimizer.step()
+
+    def begun(seed):
+        torch.manual_seed(seed)
+        model = nn.Linear(3, 2)
+        return model, torch.optim.AdamW(model.parameters(), lr=0.1, fused=True)
+
+    model, optimizer = begun(0)
+    step(model, optimizer)
+    state = save_state(tmp_path, model, optimizer, Progress(step=1))
+    other, other_optimizer = begun(1)
+    load_state(state, other, other_optimizer)
+    step(model, optimizer)
+    step(other, other_optimizer)
+    assert torch.equal(model.weight, other.weight)
+    assert torch.equal(model.bias, other.bias)
+
+
 def test_the_last_two_are_kept(tmp_path):
     model, optimizer = trained()
     for step in (1, 2, 10, 11):

@@ -80,3 +80,15 @@ def test_one_step_by_hand():
         model.weight.grad = torch.tensor([[2.0]])
         optimizer.step()
         assert model.weight.item() == pytest.approx(wanted)
+
+
+def test_adamw_by_hand():
+    """The first step moves by the rate whatever the gradient's size, after the weight has decayed by itself."""
+    model = nn.Linear(1, 2, bias=False)
+    nn.init.ones_(model.weight)
+    optimizer = build_optimizer(model, schedule(optimizer="adamw", weight_decay=0.1))
+    set_learning_rate(optimizer, 0.5)
+    model.weight.grad = torch.tensor([[1000.0], [-0.001]])
+    optimizer.step()
+    decayed = 1 - 0.5 * 0.1
+    assert model.weight.flatten().tolist() == pytest.approx([decayed - 0.5, decayed + 0.5], abs=1e-4)  # epsilon 1e-8

@@ -148,7 +148,7 @@ def _settings(config: Config, history: History) -> list[tuple[str, str]]:
         ("Length", length),
         ("Batch", f"{train.batch_size} pictures"),
         ("Learning rate", f"{train.lr:g}" + (" × batch / 16" if train.lr_scaling == "linear" else "")),
-        ("Momentum, weight decay", f"{train.momentum:g}, {train.weight_decay:g}"),
+        ("Solver, momentum, weight decay", f"{train.optimizer}, {train.momentum:g}, {train.weight_decay:g}"),
         ("Precision", train.precision),
         ("Seed", str(train.seed)),
     ]

@@ -1,4 +1,4 @@
-"""What `--resume` needs, on disk: weights, momentum and the place in the schedule. Whole or absent; the last two stay.
+"""What `--resume` needs, on disk: weights, the solver's memory and the place in the schedule. Whole or absent; the last two stay.
 
 Random numbers need no room here: they are drawn anew from the seed and the step.
 """
@@ -16,6 +16,7 @@ from frcnn.errors import FrcnnError
 from frcnn.files import written_whole
 
 KEPT = 2
+MEMORY = ("momentum_buffer", "exp_avg", "exp_avg_sq", "step")  # of SGD; of AdamW
 
 
 @dataclass
@@ -33,7 +34,7 @@ def save_state(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer,
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"step_{progress.step:08d}.safetensors"
     tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
-    tensors |= {f"momentum.{name}": value for name, value in _momentum(model, optimizer).items()}
+    tensors |= _memory(model, optimizer)
     tensors = {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
     with written_whole(path) as aside:
         metadata = {"progress": json.dumps(asdict(progress)), "class_names": json.dumps(_class_names(model))}
@@ -86,17 +87,21 @@ def _restore(path: Path, tensors: dict[str, Tensor], model: nn.Module, optimizer
     except RuntimeError as error:
         raise FrcnnError(f"{path}: is the state of another model; start a new run with another --out") from error
     for name, parameter in model.named_parameters():
-        buffer = tensors.get(f"momentum.{name}")
-        if buffer is not None:
-            optimizer.state[parameter]["momentum_buffer"] = buffer.to(parameter.device).clone(
-                memory_format=torch.preserve_format
-            )
+        for key in MEMORY:
+            buffer = tensors.get(f"{key}.{name}")
+            if buffer is not None:
+                optimizer.state[parameter][key] = buffer.to(parameter.device).clone(memory_format=torch.preserve_format)
 
 
 def _class_names(model: nn.Module) -> list[str]:
     return list(getattr(model, "class_names", ()))
 
 
-def _momentum(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    buffers = {name: optimizer.state.get(p, {}).get("momentum_buffer") for name, p in model.named_parameters()}
-    return {name: buffer for name, buffer in buffers.items() if buffer is not None}
+def _memory(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """What the solver remembers of each parameter that it has moved."""
+    return {
+        f"{key}.{name}": optimizer.state[parameter][key]
+        for name, parameter in model.named_parameters()
+        for key in MEMORY
+        if optimizer.state.get(parameter, {}).get(key) is not None
+    }
