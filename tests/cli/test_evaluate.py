@@ -39,3 +39,14 @@ def test_json_is_what_metrics_json_holds(run, model, two, tmp_path):
 
 def test_another_split(run, model, two):
     assert json.loads(run("evaluate", model, "--data", two[0], "--split", "val", "--json").out)["images"] == 1
+
+
+def test_a_bad_box_is_refused_unless_it_may_be_left_out(run, model, make_voc):
+    """The refusal names the option that leaves it out."""
+    root = make_voc({"a": [("cat", (1, 1, 20, 30)), ("dog", (30, 5, 9, 40))]}, {"test": ["a"]})
+    refused = run("evaluate", model, "--data", root)
+    assert refused.status == 1
+    assert "a.xml" in refused.error
+    assert "--bad-boxes skip" in refused.error
+    skipped = run("evaluate", model, "--data", root, "--bad-boxes", "skip", "--json")
+    assert (skipped.status, json.loads(skipped.out)["objects"]) == (0, 1)

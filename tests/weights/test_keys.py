@@ -57,6 +57,8 @@ def test_the_count_of_steps_may_be_there_or_not() -> None:
         ({"0.weight": None}, r"file: the tensor '0\.weight' is missing"),
         ({"0.weight": torch.zeros(3, 2, 3, 3)}, r"'0\.weight' is \(3, 2, 3, 3\), but the network has \(3, 2, 1, 1\)"),
         ({"2.weight": torch.zeros(1)}, r"'2\.weight' has no place"),
+        ({"0.bias": torch.tensor([0.0, float("nan"), 0.0])}, r"'0\.bias' holds NaN or infinity"),
+        ({"1.running_var": torch.full((3,), float("inf"))}, r"'1\.running_var' holds NaN or infinity"),
     ],
 )
 def test_what_does_not_fit_changes_nothing(change: dict, message: str) -> None:

@@ -27,6 +27,9 @@ def evaluate(
         Path | None, typer.Option("--out", help="Write metrics.json and per_class.csv into this folder.")
     ] = None,
     batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Pictures at a time.")] = 1,
+    bad_boxes: Annotated[
+        Literal["refuse", "skip"], typer.Option("--bad-boxes", help="What to do about boxes that cannot be.")
+    ] = "refuse",
     device: DeviceOption = "auto",
     precision: PrecisionOption = "float32",
     score: ScoreOption = None,
@@ -48,6 +51,7 @@ def evaluate(
                 data,
                 split,
                 out,
+                bad_boxes=bad_boxes,
                 batch_size=batch_size,
                 device=device,
                 precision=precision,

@@ -24,6 +24,7 @@ from frcnn.errors import DataError
 from frcnn.structures import Target
 
 BadBoxes = Literal["refuse", "skip"]
+SKIP = "train: --set data.bad_boxes=skip, evaluate: --bad-boxes skip"
 Chosen = list[tuple[VocSet, tuple[str, ...]]]  # which ids of which set
 
 
@@ -177,7 +178,7 @@ def _example(
 
 def _bad(number: int, item: VocObject, problem: str) -> str:
     box = ", ".join(f"{corner:g}" for corner in item.corners)
-    return f'the box ({box}) of object {number} ({item.name}) {problem}: mend it, or set data.bad_boxes="skip"'
+    return f"the box ({box}) of object {number} ({item.name}) {problem}: mend it, or leave it out ({SKIP})"
 
 
 def _unknown(number: int, name: str, class_ids: Mapping[str, int]) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from frcnn.data.dataset import Dataset, load_dataset
+from frcnn.data.dataset import BadBoxes, Dataset, load_dataset
 from frcnn.data.loading import evaluation_batches
 from frcnn.device import Precision, autocast, check_precision, choose_device
 from frcnn.errors import DataError, UsageError
@@ -41,6 +41,7 @@ def evaluate(
     split: str = "test",
     out: Path | str | None = None,
     *,
+    bad_boxes: BadBoxes = "refuse",
     batch_size: int = 1,
     workers: int = 2,
     device: str = "auto",
@@ -51,7 +52,8 @@ def evaluate(
     """Score a model, or MODEL of the command line, on a split of a data set read with the model's own classes.
 
     A model handed in runs where it is; one from a file runs on `device`. `out` is a folder for metrics.json and
-    per_class.csv; `score_threshold` takes the place of the model's own. Raises FrcnnError for what cannot be used.
+    per_class.csv; `score_threshold` takes the place of the model's own; `bad_boxes` as in `data.bad_boxes`. Raises
+    FrcnnError for what cannot be used.
     """
     if out is not None and Path(out).exists() and not Path(out).is_dir():
         raise UsageError(f"{out}: is a file; name a folder for the results")
@@ -60,7 +62,7 @@ def evaluate(
     network = model if isinstance(model, FasterRCNN) else open_model(model).to(where)
     network = with_score_threshold(network, score_threshold)
     paths = [data] if isinstance(data, (str, Path)) else data
-    dataset = load_dataset([Path(path) for path in paths], split, network.class_names)
+    dataset = load_dataset([Path(path) for path in paths], split, network.class_names, bad_boxes=bad_boxes)
     evaluation = evaluate_model(
         network,
         dataset,

@@ -34,7 +34,7 @@ def rename_keys(state: Mapping[str, Tensor], rules: Sequence[KeyRule], source: s
 def load_exactly(module: nn.Module, state: Mapping[str, Tensor], source: str) -> None:
     """Copy `state` into `module`, which must have these tensors and no others; nothing is copied where it does not.
 
-    Raises ModelFileError naming the first tensor that is missing, left over or of another shape.
+    Raises ModelFileError naming the first tensor that is missing, left over, of another shape or not finite.
     """
     wanted = module.state_dict()
     given = {name: tensor for name, tensor in state.items() if not _is_spare_count(name, wanted)}
@@ -44,6 +44,8 @@ def load_exactly(module: nn.Module, state: Mapping[str, Tensor], source: str) ->
         if name in given and given[name].shape != tensor.shape:
             shapes = f"{tuple(given[name].shape)}, but the network has {tuple(tensor.shape)}"
             raise ModelFileError(f"{source}: the tensor {name!r} is {shapes}")
+        if name in given and not given[name].isfinite().all():
+            raise ModelFileError(f"{source}: the tensor {name!r} holds NaN or infinity: no use can be made of it")
     for name in given.keys() - wanted.keys():
         raise ModelFileError(f"{source}: the tensor {name!r} has no place in the network")
     module.load_state_dict(given, strict=False)  # not strict: for the counts of steps alone
