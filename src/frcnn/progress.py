@@ -13,7 +13,12 @@ Advance = Callable[[int, int | None], None]  # so much is done; of so much (None
 def progress_bar(description: str, shown: bool = True) -> Iterator[Advance]:
     """A bar from the first call of what it yields to the end of the block; none where nobody looks at a terminal."""
     console = Console(stderr=True)
-    bars = Progress(console=console, transient=True, disable=not (shown and console.is_terminal))
+    bars = Progress(
+        console=console,
+        transient=True,
+        disable=not (shown and console.is_terminal),
+        redirect_stdout=Console().is_terminal,  # else rich takes what is printed meanwhile to standard error
+    )
     task = bars.add_task(description, total=None)
 
     def advance(done: int, total: int | None) -> None:

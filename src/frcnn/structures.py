@@ -40,6 +40,8 @@ class Target:
             values = getattr(self, name)
             if values is not None and values.shape != (len(self.boxes),):
                 raise ValueError(f"Target.{name} must be ({len(self.boxes)},), one for each box")
+        if self.ignored is not None and self.ignored.dtype != torch.bool:  # zeros and ones would count as row numbers
+            raise ValueError(f"Target.ignored must be of bool, not of {self.ignored.dtype}")
         if not torch.isfinite(self.boxes).all():
             raise ValueError("Target.boxes holds a number that is not finite")
         if (self.boxes[:, 2:] <= self.boxes[:, :2]).any():

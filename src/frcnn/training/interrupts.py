@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def interrupts_held() -> Iterator[None]:
-    """Hold back Ctrl-C until the block is done, then raise KeyboardInterrupt."""
+    """Hold back Ctrl-C until the block is done, then let it come: a KeyboardInterrupt, unless it is ignored or held."""
     if threading.current_thread() is not threading.main_thread():  # only the main thread is ever interrupted
         yield
         return
@@ -19,4 +19,4 @@ def interrupts_held() -> Iterator[None]:
     finally:
         signal.signal(signal.SIGINT, before)
     if pending:
-        raise KeyboardInterrupt
+        signal.raise_signal(signal.SIGINT)  # what stood here before decides, as it would have without us

@@ -1,6 +1,7 @@
 """What a training tells: lines of JSON for machines, one moving line for people."""
 
 import json
+import math
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -24,14 +25,14 @@ class MetricsFile:
         """Drop the lines of steps that a resumed training will take again, and a line torn by a kill."""
         if self.path.exists():
             kept = [line for line in read_metrics(self.path) if line.get("step", 0) <= step]
-            write_text(self.path, "".join(json.dumps(line) + "\n" for line in kept))
+            write_text(self.path, "".join(map(_as_line, kept)))
 
     def write(self, event: str, **values: Any) -> None:
         """Append one line. Raises FrcnnError where the disk refuses."""
         line = {"event": event, **values, "time": round(time.time(), 3)}
         try:
             with self.path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(line) + "\n")
+                file.write(_as_line(line))
         except OSError as error:
             raise FrcnnError(f"{self.path}: cannot be written ({error.strerror})") from error
 
@@ -64,7 +65,7 @@ class Display:
 
     def say(self, message: str) -> None:
         """A line that stays, above the bar."""
-        self.console.print(message, highlight=False, markup=False, soft_wrap=True)
+        self.console.print(message, highlight=False, markup=False, emoji=False, soft_wrap=True)
 
     def evaluation(self, total: int) -> Callable[[int], None]:
         """A second bar while the validation runs; call it with the number of pictures done."""
@@ -74,3 +75,14 @@ class Display:
             self.bar.update(task, completed=done, visible=done < total)
 
         return advance
+
+
+def _as_line(values: dict[str, Any]) -> str:
+    return json.dumps(_with_nulls(values), allow_nan=False) + "\n"
+
+
+def _with_nulls(value: Any) -> Any:
+    """JSON knows no NaN and no infinity: null stands for them."""
+    if isinstance(value, dict):
+        return {key: _with_nulls(inner) for key, inner in value.items()}
+    return None if isinstance(value, float) and not math.isfinite(value) else value

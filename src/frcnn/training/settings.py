@@ -56,4 +56,5 @@ def default_backbone(config: Config) -> str:
 
 def suit_to_weights(config: Config, weights: BackboneWeights | None, overrides: Sequence[str]) -> Config:
     """The input and the frozen layers that suit the starting weights; what was asked for by name has the last word."""
-    return override(config.model_copy(update={"model": settle_model(config.model, weights)}), overrides)
+    settled = config.model_copy(update={"model": settle_model(config.model, weights)})
+    return config.model_copy(update={"model": override(settled, overrides).model})

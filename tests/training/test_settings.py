@@ -1,0 +1,202 @@
+"""What a training is asked to do: the preset, what was asked for by name, a run's own settings; what is refused."""
+
+from pathlib import Path
+
+import pytest
+
+from frcnn.config import Config, load_preset, override, preset_names, to_toml
+from frcnn.errors import ConfigError, UsageError
+from frcnn.training.settings import default_backbone, settle, suit_to_weights
+from frcnn.weights.imagenet import BackboneWeights
+
+WEIGHTS = BackboneWeights(  # none of these values is a preset's
+    state={},
+    input={"mean": (0.1, 0.2, 0.3), "std": (0.4, 0.5, 0.6), "channel_order": "bgr"},
+    backbone={"batch_norm_eps": 0.002},
+    source="a test",
+)
+
+
+def asked(out: Path, *overrides: str, preset: str = "tiny", resume: bool = False, **others) -> Config:
+    arguments = {"config": None, "precision": None} | others
+    return settle(preset, out, overrides=overrides, resume=resume, **arguments)
+
+
+def a_run(folder: Path, *overrides: str, preset: str = "tiny") -> Path:
+    """A folder that holds a run's settings and a state."""
+    (folder / "state").mkdir(parents=True)
+    (folder / "state" / "step_00000004.safetensors").write_bytes(b"")
+    (folder / "config.toml").write_text(to_toml(override(load_preset(preset), overrides)), encoding="utf-8")
+    return folder
+
+
+class TestANewRun:
+    """Nothing is in the folder yet."""
+
+    def test_it_is_the_preset_as_it_stands(self, tmp_path: Path) -> None:
+        assert asked(tmp_path / "run", preset="resnet18_fpn") == load_preset("resnet18_fpn")
+
+    def test_it_takes_the_overrides_and_leaves_the_rest(self, tmp_path: Path) -> None:
+        config = asked(tmp_path / "run", "train.lr=0.375", "model.rpn.min_size=3")
+        assert (config.train.lr, config.model.rpn.min_size) == (0.375, 3)
+        preset = load_preset("tiny")
+        as_before = [f"train.lr={preset.train.lr}", f"model.rpn.min_size={preset.model.rpn.min_size}"]
+        assert override(config, as_before) == preset
+
+    def test_a_configuration_takes_the_place_of_the_preset_s(self, tmp_path: Path) -> None:
+        config = override(load_preset("tiny"), ["train.lr=0.375", "train.seed=5"])
+        assert asked(tmp_path / "run", config=config) == config
+        assert asked(tmp_path / "run", "train.lr=0.5", config=config).train.lr == 0.5
+        assert asked(tmp_path / "run", "train.lr=0.5", config=config).train.seed == 5
+        assert config.train.lr == 0.375
+
+    def test_a_configuration_of_another_preset_is_refused(self, tmp_path: Path) -> None:
+        with pytest.raises(UsageError, match="is of preset zf, not tiny"):
+            asked(tmp_path / "run", config=load_preset("zf"))
+
+    @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+    def test_a_precision_of_its_own_flag_has_the_last_word(self, tmp_path: Path, precision: str) -> None:
+        other = {"float32": "bfloat16", "bfloat16": "float32"}[precision]
+        config = asked(tmp_path / "run", f"train.precision={other}", precision=precision)
+        assert config.train.precision == precision
+
+    @pytest.mark.parametrize(
+        ("preset", "overrides", "precision", "message"),
+        [
+            ("tiny", ["train.lrr=1"], None, r"did you mean train\.lr\?"),
+            ("tiny", ["train.epochs=0"], None, r"train\.epochs = 0"),
+            ("tiny", [], "float16", r"train\.precision = 'float16'"),
+            ("tinny", [], None, r"did you mean tiny\?"),
+        ],
+    )
+    def test_what_does_not_exist_is_refused_by_name(
+        self, tmp_path: Path, preset: str, overrides: list[str], precision: str | None, message: str
+    ) -> None:
+        with pytest.raises(ConfigError, match=message):
+            asked(tmp_path / "run", *overrides, preset=preset, precision=precision)
+
+    def test_nothing_is_written_yet(self, tmp_path: Path) -> None:
+        asked(tmp_path / "run", "train.lr=0.375")
+        assert list(tmp_path.iterdir()) == []
+
+
+class TestTheFolder:
+    """It may hold something."""
+
+    @pytest.mark.parametrize("resume", [False, True])
+    def test_a_file_is_refused(self, tmp_path: Path, resume: bool) -> None:
+        (tmp_path / "run").write_text("mine")
+        with pytest.raises(UsageError, match=r"run: is a file, not a folder: give another --out"):
+            asked(tmp_path / "run", resume=resume)
+        assert (tmp_path / "run").read_text() == "mine"
+
+    def test_a_run_is_refused_unless_it_is_to_go_on(self, tmp_path: Path) -> None:
+        with pytest.raises(UsageError, match="already holds a run: add --resume"):
+            asked(a_run(tmp_path / "run"))
+
+    def test_a_run_without_its_settings_is_still_a_run(self, tmp_path: Path) -> None:
+        (a_run(tmp_path / "run") / "config.toml").unlink()
+        with pytest.raises(UsageError, match="already holds a run"):
+            asked(tmp_path / "run")
+
+    def test_settings_without_a_state_are_no_run_and_do_not_count(self, tmp_path: Path) -> None:
+        """A training that was killed before its first state: there is nothing to lose."""
+        out = a_run(tmp_path / "run", "train.lr=0.375")
+        (out / "state" / "step_00000004.safetensors").unlink()
+        assert asked(out) == load_preset("tiny")
+
+    def test_other_things_in_it_do_no_harm(self, tmp_path: Path) -> None:
+        (tmp_path / "notes.txt").write_text("mine")
+        assert asked(tmp_path) == load_preset("tiny")
+
+
+class TestResuming:
+    """--resume."""
+
+    def test_it_goes_on_with_the_run_s_own_settings(self, tmp_path: Path) -> None:
+        out = a_run(tmp_path / "run", "train.lr=0.375", "train.precision=float32", "model.head.hidden=48")
+        config = asked(out, resume=True)
+        assert (config.train.lr, config.train.precision, config.model.head.hidden) == (0.375, "float32", 48)
+
+    @pytest.mark.parametrize(
+        "others",
+        [
+            {"overrides": ["train.lr=0.5"]},
+            {"config": load_preset("tiny")},
+            {"precision": "float32"},
+            {"backbone": "none"},
+            {"backbone": Path("weights.pth")},
+        ],
+        ids=str,
+    )
+    def test_other_settings_are_refused(self, tmp_path: Path, others: dict) -> None:
+        """Even those that the run already has: nobody should believe that they were taken."""
+        out = a_run(tmp_path / "run", "train.lr=0.5", "train.precision=float32")
+        arguments = {"config": None, "overrides": (), "precision": None, **others}
+        with pytest.raises(UsageError, match="leave out --set, --config, --precision and --backbone"):
+            settle("tiny", out, resume=True, **arguments)
+
+    def test_a_run_of_another_preset_is_refused(self, tmp_path: Path) -> None:
+        with pytest.raises(UsageError, match=r"run: is a run of preset zf, not tiny: name that one"):
+            asked(a_run(tmp_path / "run", preset="zf"), resume=True)
+
+    def test_settings_that_cannot_be_read_are_named(self, tmp_path: Path) -> None:
+        out = a_run(tmp_path / "run")
+        (out / "config.toml").write_text("preset = ", encoding="utf-8")
+        with pytest.raises(ConfigError, match=r"run/config\.toml: cannot be read as TOML"):
+            asked(out, resume=True)
+
+    def test_where_there_is_no_run_it_is_a_new_one_as_asked_for(self, tmp_path: Path) -> None:
+        config = asked(tmp_path / "run", "train.lr=0.375", resume=True, precision="float32", backbone="none")
+        assert config == override(load_preset("tiny"), ["train.lr=0.375", "train.precision=float32"])
+
+
+@pytest.mark.parametrize("preset", preset_names())
+def test_only_bodies_that_nobody_has_published_weights_of_start_at_random(preset: str) -> None:
+    assert default_backbone(load_preset(preset)) == ("none" if preset in ("tiny", "zf") else "imagenet")
+
+
+class TestSuitToWeights:
+    """The weights may want another input, and random ones nothing frozen."""
+
+    def test_the_input_and_the_layers_are_those_of_the_weights(self) -> None:
+        config = load_preset("resnet18_fpn")
+        model = suit_to_weights(config, WEIGHTS, []).model
+        assert (model.input.mean, model.input.std) == ((0.1, 0.2, 0.3), (0.4, 0.5, 0.6))
+        assert (model.input.channel_order, model.backbone.batch_norm_eps) == ("bgr", 0.002)
+        assert model.input.short_side == config.model.input.short_side
+        assert model.backbone.frozen_stages == config.model.backbone.frozen_stages > 0
+
+    @pytest.mark.parametrize("preset", ["resnet18_fpn", "mobilenet_v2_fpn", "vgg16"])
+    def test_random_weights_are_not_frozen(self, preset: str) -> None:
+        backbone = suit_to_weights(load_preset(preset), None, []).model.backbone
+        assert (backbone.frozen_stages, backbone.batch_norm) == (0, "none" if preset == "vgg16" else "live")
+
+    @pytest.mark.parametrize(
+        ("weights", "asked_for"),
+        [
+            (WEIGHTS, ["model.input.mean=[0.7, 0.8, 0.9]", "model.backbone.batch_norm_eps=0.5"]),
+            (None, ["model.backbone.frozen_stages=2", "model.backbone.batch_norm=frozen"]),
+        ],
+        ids=["imagenet", "none"],
+    )
+    def test_what_was_asked_for_by_name_has_the_last_word(
+        self, weights: BackboneWeights | None, asked_for: list[str]
+    ) -> None:
+        config = override(load_preset("resnet18_fpn"), asked_for)
+        suited = suit_to_weights(config, weights, asked_for)
+        assert override(suited, asked_for) == suited
+        assert suited != suit_to_weights(config, weights, [])
+
+    def test_all_but_the_model_is_left_as_it_was_settled(self, tmp_path: Path) -> None:
+        """The flag for the precision had the last word, and keeps it."""
+        overrides = ["train.precision=float32", "train.lr=0.375"]
+        config = asked(tmp_path / "run", *overrides, precision="bfloat16")
+        suited = suit_to_weights(config, None, overrides)
+        assert (suited.train, suited.data, suited.preset) == (config.train, config.data, "tiny")
+        assert suited.train.precision == "bfloat16"
+
+    def test_the_settings_handed_in_are_not_changed(self) -> None:
+        config = load_preset("resnet18_fpn")
+        suit_to_weights(config, WEIGHTS, ["model.input.short_side=100"])
+        assert config == load_preset("resnet18_fpn")
