@@ -8,6 +8,7 @@ import pytest
 from frcnn.progress import progress_bar
 
 HIDE_CURSOR, SHOW_CURSOR = "\x1b[?25l", "\x1b[?25h"
+ONE_LINE_UP, ERASE_LINE = "\x1b[1A", "\x1b[2K"
 
 
 class Stream(io.StringIO):
@@ -46,6 +47,13 @@ def test_the_bar_says_what_is_done_and_how_much(monkeypatch: pytest.MonkeyPatch)
     assert "evaluating" in err.getvalue()
     assert " 75%" in err.getvalue()
     assert out.getvalue() == ""
+
+
+def test_when_all_is_done_the_bar_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    _, err = streams(monkeypatch, out=True, err=True)
+    with progress_bar("evaluating") as advance:
+        advance(1, 1)
+    assert err.getvalue().endswith(ONE_LINE_UP + ERASE_LINE)
 
 
 def test_a_total_that_is_not_known_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
