@@ -146,8 +146,9 @@ class DataConfig(Section):
 
 
 class TrainConfig(Section):
-    """The solver and its schedule."""
+    """Where training starts, the solver and its schedule."""
 
+    backbone: Annotated[str, Field(min_length=1)] = "imagenet"  # or none (random weights), or a file of weights
     epochs: Count
     steps: Count | None = None  # instead of epochs, where given
     batch_size: Count

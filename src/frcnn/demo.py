@@ -79,7 +79,6 @@ def _train(folder: Path, data: Path, settings: Config, device: str, console: Con
             data,
             folder,
             config=None if resume else settings,
-            backbone=None if resume else "none",
             resume=resume,
             device=device,
             console=console,

@@ -146,7 +146,9 @@ class TestRefusals:
         message = refused([root])
         assert message.startswith(f"{root / 'Annotations/a.xml'}: the box (")
         assert f"of object 2 (dog) {problem}" in message
-        assert message.endswith("mend it, or leave it out (train: --set data.bad_boxes=skip, evaluate: --bad-boxes skip)")
+        assert message.endswith(
+            "mend it, or leave it out (train: --set data.bad_boxes=skip, evaluate: --bad-boxes skip)"
+        )
         skipped = load_dataset([root], "train", bad_boxes="skip")
         assert skipped.skipped_boxes == 1
         assert [len(example.target.boxes) for example in skipped.examples] == [1, 1]

@@ -6,8 +6,8 @@ import pytest
 
 from frcnn.config import Config, load_preset, override, preset_names, to_toml
 from frcnn.errors import ConfigError, UsageError
-from frcnn.training.settings import default_backbone, settle, suit_to_weights
-from frcnn.weights.imagenet import BackboneWeights
+from frcnn.training.settings import settle, suit_to_weights
+from frcnn.weights.imagenet import PUBLISHED, BackboneWeights
 
 WEIGHTS = BackboneWeights(  # none of these values is a preset's
     state={},
@@ -153,7 +153,17 @@ class TestResuming:
 
 @pytest.mark.parametrize("preset", preset_names())
 def test_only_bodies_that_nobody_has_published_weights_of_start_at_random(preset: str) -> None:
-    assert default_backbone(load_preset(preset)) == ("none" if preset in ("tiny", "zf") else "imagenet")
+    config = load_preset(preset)
+    assert config.train.backbone == ("imagenet" if config.model.backbone.body in PUBLISHED else "none")
+    assert (config.train.backbone == "none") == (preset in ("tiny", "zf"))
+
+
+def test_the_run_remembers_what_its_backbone_started_with(tmp_path: Path) -> None:
+    """So that a run resumed before its first state begins with the same weights."""
+    assert (
+        asked(tmp_path / "run", backbone=Path("weights/mine.safetensors")).train.backbone == "weights/mine.safetensors"
+    )
+    assert asked(tmp_path / "run", "train.backbone=imagenet").train.backbone == "imagenet"
 
 
 class TestSuitToWeights:

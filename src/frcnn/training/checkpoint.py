@@ -1,4 +1,4 @@
-"""What `--resume` needs, on disk: weights, the solver's memory and the place in the schedule. Whole or absent; the last two stay.
+"""What `--resume` needs: weights, the solver's memory, the place in the schedule. Whole or absent; the last two stay.
 
 Random numbers need no room here: they are drawn anew from the seed and the step.
 """
@@ -90,7 +90,14 @@ def _restore(path: Path, tensors: dict[str, Tensor], model: nn.Module, optimizer
         for key in MEMORY:
             buffer = tensors.get(f"{key}.{name}")
             if buffer is not None:
-                optimizer.state[parameter][key] = buffer.to(parameter.device).clone(memory_format=torch.preserve_format)
+                optimizer.state[parameter][key] = _laid_out_like(parameter, buffer)
+
+
+def _laid_out_like(parameter: Tensor, buffer: Tensor) -> Tensor:
+    """A copy in the parameter's memory format, which fused solvers take for granted; a count of steps has no such."""
+    if buffer.shape != parameter.shape:
+        return buffer.to(parameter.device, copy=True)
+    return torch.empty_like(parameter, dtype=buffer.dtype, requires_grad=False).copy_(buffer)
 
 
 def _class_names(model: nn.Module) -> list[str]:

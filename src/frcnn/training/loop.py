@@ -23,7 +23,7 @@ from frcnn.training.checkpoint import Progress, load_state, newest_state, save_s
 from frcnn.training.interrupts import interrupts_held
 from frcnn.training.log import Display, MetricsFile
 from frcnn.training.optim import base_learning_rate, build_optimizer, learning_rate, set_learning_rate
-from frcnn.training.settings import default_backbone, settle, suit_to_weights
+from frcnn.training.settings import settle, suit_to_weights
 from frcnn.weights.build import assemble, starting_weights
 from frcnn.weights.model_file import save_model
 
@@ -86,7 +86,7 @@ def train(
         paths, settings.data.validation, settings.train.seed, bad_boxes=settings.data.bad_boxes
     )
     state = newest_state(folder / "state") if resume else None
-    weights = None if state else starting_weights(settings.model, backbone or default_backbone(settings))
+    weights = None if state else starting_weights(settings.model, settings.train.backbone)
     if state is None:
         settings = suit_to_weights(settings, weights, overrides)
     torch.manual_seed(settings.train.seed)  # the layers that start at random

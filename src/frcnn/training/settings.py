@@ -7,7 +7,7 @@ from frcnn.config import Config, load_config, load_preset, override
 from frcnn.errors import UsageError
 from frcnn.training.checkpoint import states
 from frcnn.weights.build import settle as settle_model
-from frcnn.weights.imagenet import PUBLISHED, BackboneWeights
+from frcnn.weights.imagenet import BackboneWeights
 
 
 def settle(
@@ -35,7 +35,10 @@ def settle(
     if chosen.preset != preset:
         raise UsageError(f"the configuration is of preset {chosen.preset}, not {preset}: name that one")
     precisions = [] if precision is None else [f"train.precision={precision}"]
-    return override(chosen, [*overrides, *precisions])
+    settings = override(chosen, [*overrides, *precisions])
+    if backbone is None:
+        return settings
+    return settings.model_copy(update={"train": settings.train.model_copy(update={"backbone": str(backbone)})})
 
 
 def _settings_of(out: Path, preset: str, *, asked_for_others: bool) -> Config:
@@ -47,11 +50,6 @@ def _settings_of(out: Path, preset: str, *, asked_for_others: bool) -> Config:
     if config.preset != preset:
         raise UsageError(f"{out}: is a run of preset {config.preset}, not {preset}: name that one")
     return config
-
-
-def default_backbone(config: Config) -> str:
-    """ImageNet weights where someone has published them; the other bodies start at random."""
-    return "imagenet" if config.model.backbone.body in PUBLISHED else "none"
 
 
 def suit_to_weights(config: Config, weights: BackboneWeights | None, overrides: Sequence[str]) -> Config:
