@@ -253,7 +253,8 @@ def announce(run: Training, display: Display, *, resume: bool) -> None:
         display.say(f"{run.train.skipped_boxes} bad boxes are left out, as data.bad_boxes asks.")
     rule = f" ({settings.lr} for 16 pictures, in proportion)" if settings.lr_scaling == "linear" else ""
     display.say(
-        f"{run.total_steps} steps of {settings.batch_size} pictures, rate {base_learning_rate(settings):.4g}{rule}, "
+        f"{run.total_steps} steps, batch size {settings.batch_size}, {settings.optimizer} at rate "
+        f"{base_learning_rate(settings):.4g}{rule}, "
         f"{settings.precision} on {run.device}; batch norm: {run.config.model.backbone.batch_norm}"
     )
 
