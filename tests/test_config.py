@@ -65,3 +65,18 @@ def test_a_bad_file_is_named(tmp_path, text, message):
 def test_an_unknown_preset_gets_the_nearest_name():
     with pytest.raises(ConfigError, match="did you mean resnet50_fpn"):
         load_preset("resnet50fpn")
+
+
+@pytest.mark.parametrize(
+    ("assignment", "key"),
+    [
+        ("train.momentum=1.0", "train.momentum"),
+        ("train.seed=-1", "train.seed"),
+        ("train.seed=99999999999999999999999", "train.seed"),
+        ("model.backbone.taps=[4, 3, 2]", "model.backbone"),
+        ("model.backbone.taps=[2, 2, 3]", "model.backbone"),
+    ],
+)
+def test_what_no_training_can_use_is_refused_at_once(assignment, key):
+    with pytest.raises(ConfigError, match=key):
+        override(load_preset("tiny"), [assignment])

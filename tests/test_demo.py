@@ -123,6 +123,15 @@ def test_a_folder_that_holds_something_else_is_left_alone(finished, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
 
 
+def test_somebody_s_own_training_is_left_alone(finished, tmp_path):
+    """A run of the same preset and seed, but on other data: the sample has no business in it."""
+    (tmp_path / "config.toml").write_text((finished[0] / "config.toml").read_text())
+    (tmp_path / "last.safetensors").write_text("theirs")
+    with pytest.raises(UsageError, match="holds a run that is no demo"):
+        demo(tmp_path, seed=3, **SMALL)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["config.toml", "last.safetensors"]
+
+
 @pytest.mark.parametrize("wrong", [{"device": "gpu"}, {"overrides": ["train.lrr=1"]}])
 def test_what_is_wrong_is_said_before_anything_is_made(tmp_path, wrong):
     with pytest.raises(UsageError):

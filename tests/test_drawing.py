@@ -59,6 +59,16 @@ def test_other_modes_come_back_in_rgb(mode: str) -> None:
     assert drawn.getpixel((70, 60)) == class_colour(0)
 
 
+def test_a_name_that_would_hide_the_picture_is_shortened() -> None:
+    """A name of thousands of letters costs as little as one of forty."""
+    box = torch.tensor([[40.0, 60.0, 100.0, 120.0]])
+    long, short = (
+        draw_detections(canvas(), Detections(box, torch.tensor([0.5]), torch.tensor([0]), (name,)))
+        for name in ("m" * 5000, "m" * 39 + "…")
+    )
+    assert long.tobytes() == short.tobytes()
+
+
 def test_a_label_stands_above_its_box_where_there_is_room() -> None:
     bounds = changed(draw_detections(canvas(), one((40.0, 60.0, 100.0, 120.0))))
     assert bounds is not None

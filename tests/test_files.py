@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from frcnn.errors import FrcnnError
-from frcnn.files import folder_unless_in_vain, make_folder, write_text, written_whole
+from frcnn.files import file_in_the_way, folder_unless_in_vain, make_folder, write_text, written_whole
 
 
 def test_text_takes_the_place_of_what_was_there(tmp_path):
@@ -77,3 +77,11 @@ class TestFolderUnlessInVain:
         with pytest.raises(FileExistsError), folder_unless_in_vain(tmp_path / "runs" / "a", lambda: False):
             make_folder(tmp_path / "runs" / "b").mkdir()
         assert [child.name for child in (tmp_path / "runs").iterdir()] == ["b"]
+
+
+def test_what_makes_a_folder_impossible_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    assert file_in_the_way(tmp_path / "file") == tmp_path / "file"
+    assert file_in_the_way(tmp_path / "file" / "deep" / "down") == tmp_path / "file"
+    assert file_in_the_way(tmp_path / "new" / "folder") is None
+    assert file_in_the_way(tmp_path) is None

@@ -56,6 +56,12 @@ class BackboneConfig(Section):
     batch_norm_eps: NotNegative = 1e-5
     stride_padding: Literal["symmetric", "bottom_right"] = "symmetric"  # of 3x3 convolutions with stride 2
 
+    @model_validator(mode="after")
+    def _taps_go_from_fine_to_coarse(self) -> "BackboneConfig":
+        if list(self.taps) != sorted(set(self.taps)):
+            raise ValueError("taps must rise, each stage once")
+        return self
+
 
 class AnchorConfig(Section):
     """The grid of guesses: sizes are sqrt(area) in network pixels, one tuple a level; ratios are height / width."""
@@ -155,7 +161,7 @@ class TrainConfig(Section):
     lr: Positive
     lr_scaling: Literal["none", "linear"] = "none"  # linear: lr is for 16 pictures, times batch / 16
     optimizer: Literal["sgd", "adamw"] = "sgd"
-    momentum: Fraction = 0.9  # AdamW's first beta
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9  # AdamW's first beta
     weight_decay: NotNegative
     bias_lr_factor: NotNegative = 1.0
     backbone_lr_factor: NotNegative = 1.0  # pretrained layers may want smaller steps than new ones
@@ -166,7 +172,7 @@ class TrainConfig(Section):
     gamma: Positive = 0.1
     clip_gradient: NotNegative = 0.0  # largest norm of the whole gradient; 0: none
     precision: Literal["float32", "bfloat16"] = "float32"
-    seed: int = 0
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     log_every: Count = 10
     checkpoint_every: Count = 500  # steps
 

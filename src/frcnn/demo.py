@@ -53,13 +53,15 @@ def demo(
 
 def _check_folder(folder: Path, settings: Config) -> None:
     """A new folder, or one in which the same demo was begun."""
-    path = folder / "config.toml"
+    path, data = folder / "config.toml", folder / "data"
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder}: is a file: name another folder with --out")
     if not path.exists():
         if folder.exists() and any(folder.iterdir()):
             raise UsageError(f"{folder}: holds something else: name another folder with --out")
         return
+    if not data.exists() and any(entry != path for entry in folder.iterdir()):
+        raise UsageError(f"{folder}: holds a run that is no demo: name another folder with --out")
     begun = load_config(path)
     if (begun.preset, begun.train.seed) != (settings.preset, settings.train.seed):
         raise UsageError(
@@ -106,4 +108,4 @@ def _use(folder: Path, data: Path, device: str, console: Console) -> Evaluation:
 
 
 def _say(console: Console, line: str) -> None:
-    console.print(line, highlight=False, markup=False, soft_wrap=True)
+    console.print(line, highlight=False, markup=False, emoji=False, soft_wrap=True)

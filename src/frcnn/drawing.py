@@ -20,6 +20,7 @@ PALETTE: tuple[Colour, ...] = (  # far apart in hue and lightness, so that the f
     (240, 50, 230), (191, 239, 69), (250, 190, 212), (70, 170, 160), (220, 190, 255), (190, 120, 50), (255, 250, 200),
     (255, 95, 85), (170, 255, 195), (170, 170, 30), (255, 216, 177), (0, 130, 255), (205, 92, 140),
 )  # fmt: skip
+LONGEST_NAME = 40  # letters that a label shows: a longer one would hide the picture
 GOLDEN_RATIO = 0.618034  # steps of it round the hues come never near an earlier one
 WIDE_SCRIPT_FONTS = ("NotoSansCJK-Regular.ttc", "NanumGothic.ttf", "AppleSDGothicNeo.ttc", "malgun.ttf", "msyh.ttc")
 
@@ -53,10 +54,14 @@ def draw_detections(image: Image.Image, detections: Detections, truth: Target | 
     if truth is not None:
         _draw_truth_boxes(canvas, truth)
     for box, colour, found in zip(boxes, colours, detections, strict=True):  # the best chooses its place first
-        _draw_label(canvas, f"{found.class_name} {found.score:.2f}", _label_places(canvas, box), colour)
+        _draw_label(canvas, f"{_shortened(found.class_name)} {found.score:.2f}", _label_places(canvas, box), colour)
     if truth is not None:
         _draw_truth_labels(canvas, truth, detections)
     return canvas.picture
+
+
+def _shortened(name: str) -> str:
+    return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"
 
 
 def class_colour(class_id: int) -> Colour:
@@ -100,7 +105,7 @@ def _draw_truth_labels(canvas: _Canvas, truth: Target, detections: Detections) -
     for index in (~explained).nonzero().flatten().tolist():
         left, _, _, bottom = _whole_pixels(truth.boxes[index].tolist(), canvas.picture.size)
         places = [(left, bottom - canvas.line - _line_height(canvas)), (left, bottom)]
-        name = detections.class_names[int(truth.class_ids[index])]
+        name = _shortened(detections.class_names[int(truth.class_ids[index])])
         _draw_label(canvas, name, places, IGNORED_COLOUR if ignored[index] else WHITE, only_if_free=True)
 
 

@@ -44,6 +44,12 @@ def make_folder(folder: Path) -> Path:
     return folder
 
 
+def file_in_the_way(folder: Path) -> Path | None:
+    """What makes `folder` impossible: a file of its name, or of one of those above it."""
+    nearest = next(place for place in (folder, *folder.parents) if place.exists() or place == place.parent)
+    return None if nearest.is_dir() or not nearest.exists() else nearest
+
+
 def _file_beside(path: Path) -> Path:
     try:
         descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")

@@ -22,6 +22,17 @@ def fail_with(error: BaseException, debug: bool = False) -> int:
         (PermissionError(13, "Permission denied", "/srv/x"), 1, "frcnn: /srv/x: Permission denied\n"),
         (ImportError("no module named x"), 1, "frcnn: no module named x\n"),
         (
+            MemoryError(),
+            1,
+            "frcnn: not enough memory (MemoryError): smaller pictures, batches or layers need less\n",
+        ),
+        (
+            RuntimeError("[enforce fail at alloc_cpu.cpp:119] err == 0. you tried to allocate 400 bytes\nmore"),
+            1,
+            "frcnn: not enough memory ([enforce fail at alloc_cpu.cpp:119] err == 0. you tried to allocate 400 bytes): "
+            "smaller pictures, batches or layers need less\n",
+        ),
+        (
             ZeroDivisionError("by 0"),
             1,
             "frcnn: unexpected ZeroDivisionError: by 0 (run again with --debug to see where)\n",

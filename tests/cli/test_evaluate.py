@@ -49,4 +49,11 @@ def test_a_bad_box_is_refused_unless_it_may_be_left_out(run, model, make_voc):
     assert "a.xml" in refused.error
     assert "--bad-boxes skip" in refused.error
     skipped = run("evaluate", model, "--data", root, "--bad-boxes", "skip", "--json")
-    assert (skipped.status, json.loads(skipped.out)["objects"]) == (0, 1)
+    metrics = json.loads(skipped.out)
+    assert (skipped.status, metrics["objects"], metrics["skipped_boxes"]) == (0, 1, 1)
+
+
+def test_a_file_above_the_results_is_found_before_the_work(run, model, tmp_path):
+    (tmp_path / "file").write_text("")
+    refused = run("evaluate", model, "--data", tmp_path / "absent", "--out", tmp_path / "file" / "results")
+    assert (refused.status, f"{tmp_path / 'file'}: is a file" in refused.error) == (2, True)

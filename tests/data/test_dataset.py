@@ -201,9 +201,19 @@ class TestTrainingSplits:
         train, val = training_splits([root], 0.5, seed=0)
         assert (ids(train), val) == (["a"], None)
 
+    def test_nothing_but_bad_boxes_is_nothing_to_learn(self, make_voc):
+        root = make_voc({"a": [("dog", (30, 5, 9, 40))], "b": []}, {"trainval": ["a", "b"]})
+        with pytest.raises(DataError, match="nothing to learn"):
+            training_splits([root], validation=0, seed=0, bad_boxes="skip")
+
+    def test_an_empty_split_is_called_so(self, make_voc):
+        root = make_voc({"a": [CAT]}, {"trainval": [], "test": ["a"]})
+        with pytest.raises(DataError, match=r"there is trainval \(empty\), test"):
+            training_splits([root], validation=0, seed=0)
+
     def test_only_a_test_split(self, make_voc):
         root = make_voc({"a": [CAT]}, {"test": ["a"]})
-        with pytest.raises(DataError, match="there is no split to train on"):
+        with pytest.raises(DataError, match="there is nothing to train on"):
             training_splits([root], 0.1, seed=0)
 
     def test_nothing_to_learn(self, make_voc):

@@ -75,3 +75,16 @@ def test_the_table_shows_classes_means_and_losses() -> None:
     Console(file=text, width=120).print(an_evaluation({"total": 1.5}).to_table())
     for part in ("cat", "eel, electric", "0.545", "0.773", "1.000", "-", "total 1.5000", "0.250 s", "above 0.05"):
         assert part in text.getvalue()
+
+
+def test_names_are_no_markup() -> None:
+    """A class may be called anything: rich would take [/x] for the end of something."""
+    names = ("[/x]", "[bold]cat[/bold]")
+    boxes = torch.tensor([[0.0, 0.0, 10.0, 10.0]])
+    found = Detections(boxes, torch.tensor([0.9]), torch.tensor([1]), names)
+    result = evaluate_detections([found], [Target(boxes, torch.tensor([0]))], names)
+    console = Console(file=io.StringIO(), width=120)
+    console.print(Evaluation(result, (found,), {}, 0.05, 0.25, skipped_boxes=2).to_table())
+    said = console.file.getvalue()  # pyright: ignore[reportAttributeAccessIssue]
+    assert all(name in said for name in names)
+    assert "1 objects (2 bad boxes left out)" in said

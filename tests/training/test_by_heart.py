@@ -25,7 +25,7 @@ SETTINGS = (
     "train.clip_gradient=10",  # networks that start at random meet one huge gradient or two
     "train.precision=bfloat16",
 )
-GIBIBYTE = 2**20  # in the kibibytes that getrusage counts
+KIBIBYTE = 1024  # in which getrusage counts
 
 ONE_STEP = """
 import resource
@@ -59,7 +59,7 @@ def four_photos(shared: Path, tmp_path: Path) -> Path:
 @pytest.mark.slow
 @pytest.mark.parametrize(("preset", "steps"), [("zf", 50), ("vgg16", 50)])
 def test_four_photos_are_learnt_by_heart(four_photos: Path, tmp_path: Path, preset: str, steps: int):
-    """He-initialised and with nothing frozen, the paper's networks find every object of what they were shown."""
+    """He-initialised and with nothing frozen, the paper's networks find what they were shown: mAP .95 and more."""
     overrides = [*SETTINGS, f"train.steps={steps}"]
     run = train(preset, four_photos, tmp_path / "run", overrides=overrides, backbone="none", console=quiet())
     found = evaluate(run / "last.safetensors", four_photos, "trainval", workers=0)
@@ -71,7 +71,7 @@ def test_four_photos_are_learnt_by_heart(four_photos: Path, tmp_path: Path, pres
 def test_a_step_of_vgg16_fits_in_eight_gigabytes():
     """Two pictures of 600 x 800, everything trained, in a process of its own: the most it ever held."""
     step = subprocess.run([sys.executable, "-c", ONE_STEP], capture_output=True, text=True, check=True)
-    assert int(step.stdout) < 8 * GIBIBYTE
+    assert int(step.stdout) * KIBIBYTE < 8e9
 
 
 def quiet() -> Console:

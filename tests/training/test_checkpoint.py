@@ -1,8 +1,11 @@
 import pytest
 import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 from frcnn.errors import FrcnnError
+from frcnn.training import checkpoint
 from frcnn.training.checkpoint import Progress, load_state, newest_state, save_state, states
 
 
@@ -78,3 +81,35 @@ def test_the_state_of_another_model_is_refused(tmp_path):
     other = nn.Linear(2, 2)
     with pytest.raises(FrcnnError, match="another model"):
         load_state(state, other, torch.optim.SGD(other.parameters(), lr=0.1))
+
+
+def test_the_memory_of_another_solver_or_a_damaged_one_is_refused(tmp_path):
+    """A fused solver would read beyond a tensor of another shape."""
+    model, optimizer = trained()
+    state = save_state(tmp_path, model, optimizer, Progress(step=1))
+    with pytest.raises(FrcnnError, match="another solver"):
+        load_state(state, model, torch.optim.AdamW(model.parameters()))
+    with safe_open(state, framework="pt") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        metadata = file.metadata()
+    save_file(tensors | {"momentum_buffer.0.bias": torch.zeros(9)}, state, metadata)
+    with pytest.raises(FrcnnError, match="damaged"):
+        load_state(state, model, optimizer)
+
+
+@pytest.mark.parametrize("progress", ['{"step": "x"}', '{"step": -5}', "[1]", "{", '{"stop": 1}'])
+def test_a_state_whose_place_makes_no_sense_is_passed_over(tmp_path, progress):
+    state = save_state(tmp_path, *trained(), Progress(step=1))
+    save_file(load_file(state), state, {"progress": progress})
+    assert newest_state(tmp_path) is None
+
+
+def test_a_full_disk_is_named(tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise SafetensorError("I/O error: No space left on device (os error 28)")
+
+    save_state(tmp_path, *trained(), Progress(step=1))
+    monkeypatch.setattr(checkpoint, "save_file", full)
+    with pytest.raises(FrcnnError, match=r"step_00000002\.safetensors: cannot be written .*No space left"):
+        save_state(tmp_path, *trained(), Progress(step=2))
+    assert [path.name for path in tmp_path.iterdir()] == ["step_00000001.safetensors"]

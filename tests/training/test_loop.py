@@ -239,3 +239,53 @@ def test_random_weights_freeze_nothing_and_say_so_in_the_settings(voc_set, tmp_p
 
 def test_seeds_of_steps_differ():
     assert len({seed_of_step(seed, step) for seed in range(3) for step in range(1000)}) == 3000
+
+
+def test_resuming_before_the_first_state_keeps_what_was_asked_for(voc_set, tmp_path):
+    """The run's config.toml suits its weights already: starting values that were overridden stay so."""
+    asked = ("model.backbone.frozen_stages=2", "model.backbone.batch_norm=frozen", "train.steps=1")
+    run(voc_set, tmp_path / "run", *asked, backbone="none")
+    for path in (tmp_path / "run" / "state").iterdir():
+        path.unlink()
+    run(voc_set, tmp_path / "run", resume=True)
+    settings = load_config(tmp_path / "run" / "config.toml").model.backbone
+    assert (settings.frozen_stages, settings.batch_norm) == (2, "frozen")
+
+
+def test_a_configuration_is_taken_as_it_is(voc_set, tmp_path):
+    run(voc_set, tmp_path / "run", "model.backbone.frozen_stages=2", "train.steps=1")
+    config = load_config(tmp_path / "run" / "config.toml")
+    train("tiny", voc_set, tmp_path / "again", config=config, console=Console(file=io.StringIO()))
+    assert load_config(tmp_path / "again" / "config.toml") == config
+
+
+def test_weights_that_are_not_finite_are_not_kept(voc_set, tmp_path):
+    """A rate beyond reason ends the run with a line, not with a model file that nothing can use."""
+    with pytest.raises(FrcnnError, match=r"step 1: the weights are not finite any more \(.+\): start anew"):
+        run(voc_set, tmp_path / "run", "train.steps=1", "train.lr=1e38", "train.warmup_steps=0")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_second_ctrl_c_waits_for_the_state(voc_set, tmp_path, monkeypatch):
+    taken, written = loop.train_step, loop.save_state
+
+    def with_ctrl_c(training, batch):
+        os.kill(os.getpid(), signal.SIGINT)
+        return taken(training, batch)
+
+    def impatient(*arguments):
+        os.kill(os.getpid(), signal.SIGINT)
+        return written(*arguments)
+
+    monkeypatch.setattr(loop, "train_step", with_ctrl_c)
+    monkeypatch.setattr(loop, "save_state", impatient)
+    with pytest.raises(KeyboardInterrupt):
+        run(voc_set, tmp_path / "run")
+    assert [path.name for path in (tmp_path / "run" / "state").iterdir()] == ["step_00000001.safetensors"]
+
+
+def test_a_backbone_that_cannot_be_is_found_before_the_data_is_touched(tmp_path):
+    with pytest.raises(UsageError, match="tiny has no published ImageNet weights"):
+        run(tmp_path / "absent", tmp_path / "run", backbone="imagenet")
+    with pytest.raises(FrcnnError, match=r"nowhere\.safetensors: no such file"):
+        run(tmp_path / "absent", tmp_path / "run", "train.backbone=nowhere.safetensors")

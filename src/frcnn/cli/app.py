@@ -1,6 +1,7 @@
 """`frcnn`: the verbs put together, and every error one line."""
 
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -10,7 +11,7 @@ import typer
 
 from frcnn.cli import data, demo, evaluate, predict, presets, train
 from frcnn.cli.arguments import spread
-from frcnn.cli.errors import WRONG_USAGE, complain, explain_usage
+from frcnn.cli.errors import INTERRUPTED, WRONG_USAGE, complain, explain_usage
 
 MAY_REPEAT = ("--data", "--set")  # these take several values after one flag
 
@@ -49,10 +50,13 @@ def _root(
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and leave with its exit status: 0 done, 1 the work failed, 2 wrong usage, 130 Ctrl-C."""
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that spin slow a busy machine down tenfold
+    is_program = arguments is None
     arguments = spread(sys.argv[1:] if arguments is None else arguments, MAY_REPEAT) or ["--help"]
     try:
         status = typer.main.get_command(app).main(arguments, prog_name="frcnn", standalone_mode=False)
     except typer.TyperException as error:  # what the command line itself got wrong
         complain(explain_usage(error))
         status = WRONG_USAGE
+    if is_program and status == INTERRUPTED:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # it ends already: one Ctrl-C more would only break the ending
     sys.exit(status or 0)

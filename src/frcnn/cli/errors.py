@@ -10,6 +10,7 @@ import typer
 from frcnn.errors import FrcnnError, UsageError
 from frcnn.mismatch import explain_mismatch
 
+OUT_OF_MEMORY = ("DefaultCPUAllocator", "alloc_cpu", "out of memory")  # torch says it with a RuntimeError
 FAILED, WRONG_USAGE, INTERRUPTED = 1, 2, 130
 
 
@@ -47,8 +48,17 @@ def _explained(error: BaseException) -> tuple[str, int]:
         return "interrupted", INTERRUPTED
     if isinstance(error, RuntimeError) and (mismatch := explain_mismatch(error)):
         return mismatch, FAILED
+    if isinstance(error, MemoryError) or any(words in str(error) for words in OUT_OF_MEMORY):
+        return (
+            f"not enough memory ({_first_words(error)}): smaller pictures, batches or layers need less",
+            FAILED,
+        )
     if isinstance(error, ImportError):
         return str(error), FAILED
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename}: {error.strerror}", FAILED
     return f"unexpected {type(error).__name__}: {error} (run again with --debug to see where)", FAILED
+
+
+def _first_words(error: BaseException) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0][:80]

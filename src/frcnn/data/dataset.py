@@ -85,14 +85,17 @@ def training_splits(
         held_out.append((voc, val))
     if not any(ids for _, ids in learnt):
         raise DataError(
-            f"{_named(sets)}: there is no split to train on (train or trainval); there is {_existing(sets)}"
+            f"{_named(sets)}: there is nothing to train on (the splits train and trainval); there is {_existing(sets)}"
         )
     annotations = _Annotations()
     names = _found_names(sets, annotations)
     if not names:
         raise DataError(f"{_named(sets)}: there is no object in any annotation, so nothing to learn")
     validating = _dataset(held_out, names, bad_boxes, annotations) if any(ids for _, ids in held_out) else None
-    return _dataset(learnt, names, bad_boxes, annotations), validating
+    training = _dataset(learnt, names, bad_boxes, annotations)
+    if not any(len(example.target.boxes) for example in training.examples):
+        raise DataError(f"{_named(sets)}: no picture to train on has an object, so there is nothing to learn")
+    return training, validating
 
 
 class _Annotations(dict[Path, Annotation]):
@@ -192,5 +195,6 @@ def _named(sets: Sequence[VocSet]) -> str:
 
 
 def _existing(sets: Sequence[VocSet]) -> str:
-    found = [split for split in SPLITS if any(split in voc.splits for voc in sets)]
+    there = [split for split in SPLITS if any(split in voc.splits for voc in sets)]
+    found = [split if any(voc.splits.get(split) for voc in sets) else f"{split} (empty)" for split in there]
     return ", ".join(found) or "none (ImageSets/Main holds no train.txt, val.txt, trainval.txt or test.txt)"

@@ -19,7 +19,7 @@ class History:
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
     """All whole lines; none where the file is not there: a training that has not begun."""
-    texts = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    texts = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else []
     return [line for text in texts if (line := _parsed(text)) is not None]
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rich.markup import escape
 from rich.table import Table
 
 from frcnn.errors import FrcnnError
@@ -25,6 +26,7 @@ class Evaluation:
     losses: dict[str, float]  # mean over the pictures; empty where they were not asked for
     score_threshold: float  # the model's own: VOC AP rises when it is lowered
     seconds_per_image: float
+    skipped_boxes: int = 0  # bad boxes of the data set that were left out, where that was asked for
 
     @property
     def images(self) -> int:
@@ -45,6 +47,7 @@ class Evaluation:
             "losses": {name: loss if math.isfinite(loss) else None for name, loss in self.losses.items()},
             "images": self.images,
             "objects": self.objects,
+            "skipped_boxes": self.skipped_boxes,
             "score_threshold": self.score_threshold,
             "seconds_per_image": self.seconds_per_image,
         }
@@ -65,11 +68,13 @@ class Evaluation:
         for name, result in ranked(self.result):
             values = class_row(result)
             fractions = [_three_digits(values[key]) for key in ("voc07_ap", "voc_ap", "recall")]
-            table.add_row(name, *fractions, str(result.objects), str(result.detections))
+            table.add_row(escape(name), *fractions, str(result.objects), str(result.detections))
         return table
 
     def _title(self) -> str:
-        return f"{self.images} pictures, {self.objects} objects, detections scored above {self.score_threshold:g}"
+        skipped = f" ({self.skipped_boxes} bad boxes left out)" if self.skipped_boxes else ""
+        objects = f"{self.objects} objects{skipped}"
+        return f"{self.images} pictures, {objects}, detections scored above {self.score_threshold:g}"
 
     def _caption(self) -> str:
         losses = "  ".join(f"{name} {loss:.4f}" for name, loss in self.losses.items())

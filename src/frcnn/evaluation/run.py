@@ -15,6 +15,7 @@ from frcnn.device import Precision, autocast, check_precision, choose_device
 from frcnn.errors import DataError, UsageError
 from frcnn.evaluation.average_precision import evaluate_detections
 from frcnn.evaluation.results import Evaluation, write_evaluation
+from frcnn.files import file_in_the_way
 from frcnn.model.detector import FasterRCNN
 from frcnn.predict import open_model, with_score_threshold
 from frcnn.structures import Detections, Losses
@@ -55,8 +56,8 @@ def evaluate(
     per_class.csv; `score_threshold` takes the place of the model's own; `bad_boxes` as in `data.bad_boxes`. Raises
     FrcnnError for what cannot be used.
     """
-    if out is not None and Path(out).exists() and not Path(out).is_dir():
-        raise UsageError(f"{out}: is a file; name a folder for the results")
+    if out is not None and (file := file_in_the_way(Path(out))):
+        raise UsageError(f"{file}: is a file; name a folder for the results")
     check_precision(precision)
     where = choose_device(device)
     network = model if isinstance(model, FasterRCNN) else open_model(model).to(where)
@@ -126,6 +127,7 @@ def _summary(model: FasterRCNN, dataset: Dataset, tally: _Tally) -> Evaluation:
         losses={name: loss / images for name, loss in tally.losses.items()},
         score_threshold=model.config.head.score_threshold,
         seconds_per_image=tally.seconds / images,
+        skipped_boxes=dataset.skipped_boxes,
     )
 
 

@@ -16,7 +16,9 @@ from frcnn.errors import FrcnnError
 from frcnn.files import written_whole
 
 KEPT = 2
-MEMORY = ("momentum_buffer", "exp_avg", "exp_avg_sq", "step")  # of SGD; of AdamW
+MEMORY_OF_SGD = {"momentum_buffer"}
+MEMORY_OF_ADAMW = {"exp_avg", "exp_avg_sq", "step"}
+MEMORY = sorted(MEMORY_OF_SGD | MEMORY_OF_ADAMW)
 
 
 @dataclass
@@ -38,7 +40,10 @@ def save_state(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer,
     tensors = {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
     with written_whole(path) as aside:
         metadata = {"progress": json.dumps(asdict(progress)), "class_names": json.dumps(_class_names(model))}
-        save_file(tensors, aside, metadata=metadata)
+        try:
+            save_file(tensors, aside, metadata=metadata)
+        except SafetensorError as error:
+            raise FrcnnError(f"{path}: cannot be written ({error}); the state before it is whole") from error
     for old in states(folder)[:-KEPT]:
         old.unlink(missing_ok=True)
     return path
@@ -75,7 +80,9 @@ def _read_progress(path: Path) -> Progress | None:
     """None where the file is torn: its header tells how long it must be."""
     try:
         with safe_open(path, framework="pt") as file:
-            return Progress(**json.loads(file.metadata()["progress"]))
+            progress = Progress(**json.loads(file.metadata()["progress"]))
+            json.loads(file.metadata().get("class_names", "[]"))
+            return progress if isinstance(progress.step, int) and progress.step >= 0 else None
     except (SafetensorError, OSError, KeyError, TypeError, ValueError):
         return None
 
@@ -86,17 +93,23 @@ def _restore(path: Path, tensors: dict[str, Tensor], model: nn.Module, optimizer
         model.load_state_dict(weights)
     except RuntimeError as error:
         raise FrcnnError(f"{path}: is the state of another model; start a new run with another --out") from error
+    wanted = MEMORY_OF_ADAMW if isinstance(optimizer, torch.optim.AdamW) else MEMORY_OF_SGD
     for name, parameter in model.named_parameters():
-        for key in MEMORY:
-            buffer = tensors.get(f"{key}.{name}")
-            if buffer is not None:
-                optimizer.state[parameter][key] = _laid_out_like(parameter, buffer)
+        memory = {key: tensors[f"{key}.{name}"] for key in MEMORY if f"{key}.{name}" in tensors}
+        if memory and not (memory.keys() == wanted and _fits(parameter, memory)):
+            raise FrcnnError(f"{path}: is the state of another solver, or damaged: remove it, or give another --out")
+        for key, buffer in memory.items():
+            optimizer.state[parameter][key] = (
+                _laid_out_like(parameter, buffer) if buffer.dim() else buffer.to(parameter.device, copy=True)
+            )
+
+
+def _fits(parameter: Tensor, memory: dict[str, Tensor]) -> bool:
+    return all(buffer.shape == (() if key == "step" else parameter.shape) for key, buffer in memory.items())
 
 
 def _laid_out_like(parameter: Tensor, buffer: Tensor) -> Tensor:
-    """A copy in the parameter's memory format, which fused solvers take for granted; a count of steps has no such."""
-    if buffer.shape != parameter.shape:
-        return buffer.to(parameter.device, copy=True)
+    """A copy in the parameter's memory format, which fused solvers take for granted."""
     return torch.empty_like(parameter, dtype=buffer.dtype, requires_grad=False).copy_(buffer)
 
 

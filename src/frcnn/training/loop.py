@@ -25,6 +25,7 @@ from frcnn.training.log import Display, MetricsFile
 from frcnn.training.optim import base_learning_rate, build_optimizer, learning_rate, set_learning_rate
 from frcnn.training.settings import settle, suit_to_weights
 from frcnn.weights.build import assemble, starting_weights
+from frcnn.weights.imagenet import check_source
 from frcnn.weights.model_file import save_model
 
 
@@ -79,15 +80,18 @@ def train(
         preset, folder, config=config, overrides=overrides, precision=precision, resume=resume, backbone=backbone
     )
     where = choose_device(device)
+    state = newest_state(folder / "state") if resume else None
+    if state is None:
+        check_source(settings.train.backbone, settings.model.backbone.body)
     paths = [Path(p) for p in ([data] if isinstance(data, str | Path) else data)]
     if not paths:
         raise UsageError("no data set is named: give --data PATH")
     learnt, held_out = training_splits(
         paths, settings.data.validation, settings.train.seed, bad_boxes=settings.data.bad_boxes
     )
-    state = newest_state(folder / "state") if resume else None
     weights = None if state else starting_weights(settings.model, settings.train.backbone)
-    if state is None:
+    complete = config is not None or (resume and (folder / "config.toml").exists())  # suits its weights already
+    if state is None and (backbone is not None or not complete):
         settings = suit_to_weights(settings, weights, overrides)
     torch.manual_seed(settings.train.seed)  # the layers that start at random
     model = assemble(settings.model, learnt.class_names, weights)
@@ -112,8 +116,9 @@ def run_training(run: Training, console: Console, *, resume: bool) -> None:
             train_to_the_end(run, display)
         except (KeyboardInterrupt, DataError) as reason:  # a picture that cannot be read may be mended
             if run.progress.step > 0 or isinstance(reason, KeyboardInterrupt):
-                save_state(run.out / "state", run.model, run.optimizer, run.progress)
-                display.say(f"Stopped after step {run.progress.step}. Go on with the same command and --resume.")
+                with interrupts_held():  # an impatient second Ctrl-C waits
+                    save_state(run.out / "state", run.model, run.optimizer, run.progress)
+                    display.say(f"Stopped after step {run.progress.step}. Go on with the same command and --resume.")
             raise
         display.say(f"Done: {run.out}")
 
@@ -135,13 +140,25 @@ def train_to_the_end(run: Training, display: Display) -> None:
             if progress.step % settings.log_every == 0:
                 log_step(run, losses, rate, speed)
             if progress.step % settings.checkpoint_every == 0:
+                check_weights(run)
                 save_state(run.out / "state", run.model, run.optimizer, progress)
             if progress.step == run.total_steps:
                 break
             waiting = time.perf_counter()
+    check_weights(run)
     finish_epoch(run, display, last=True)
     save_model(run.model, run.out / "last.safetensors")
     save_state(run.out / "state", run.model, run.optimizer, progress)
+
+
+def check_weights(run: Training) -> None:
+    """Nothing is kept that no use could be made of. Raises FrcnnError where a weight is not finite."""
+    broken = next((name for name, value in run.model.state_dict().items() if not value.isfinite().all()), None)
+    if broken is not None:
+        raise FrcnnError(
+            f"step {run.progress.step}: the weights are not finite any more ({broken}): start anew with a lower "
+            "train.lr or train.clip_gradient=10"
+        )
 
 
 def training_batches(run: Training, epoch: int, skip: int) -> Iterator[Batch]:
@@ -194,6 +211,7 @@ def finish_epoch(run: Training, display: Display, *, last: bool = False) -> None
     at_an_end = step > 0 and (last or step % run.steps_per_epoch == 0)
     if run.validation is None or not at_an_end or run.progress.evaluated_step == step:
         return
+    check_weights(run)
     advance = display.evaluation(len(run.validation.examples))
     evaluation = evaluate_model(
         run.model,

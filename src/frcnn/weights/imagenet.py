@@ -66,15 +66,22 @@ class BackboneWeights:
         return override_sections(config, {"input": self.input, "backbone": self.backbone})
 
 
+def check_source(source: str | Path, body: str) -> None:
+    """Find out without a network whether there can be such weights. Raises UsageError or ModelFileError."""
+    if source == "imagenet" and body not in PUBLISHED:
+        raise UsageError(f"backbone: {body} has no published ImageNet weights: use none, or name a file")
+    if source not in ("imagenet", "none") and not Path(source).is_file():
+        raise ModelFileError(f"backbone: {source}: no such file: name a file of weights, imagenet or none")
+
+
 def read_backbone_weights(source: str | Path, body: str, progress: Progress | None = None) -> BackboneWeights:
     """The weights of `body` from "imagenet" (torchvision's) or from a file (.safetensors or .pth).
 
     Raises DownloadError, ModelFileError, or UsageError where no weights are published.
     """
+    check_source(source, body)
     if source != "imagenet":
         return _from_file(Path(source), body)
-    if body not in PUBLISHED:
-        raise UsageError(f"backbone: {body} has no published ImageNet weights: use none, or name a file")
     weights = PUBLISHED[body]
     path = fetch(weights.url, checksum_in_name(weights.url), progress=progress)
     transforms = weights.transforms()
