@@ -5,6 +5,7 @@ from jaxtyping import install_import_hook
 install_import_hook("frcnn", "typechecking.checked")
 
 import os  # noqa: E402
+import signal  # noqa: E402
 from collections.abc import Callable, Sequence  # noqa: E402
 from pathlib import Path  # noqa: E402
 
@@ -14,6 +15,7 @@ import torch  # noqa: E402
 from PIL import Image  # noqa: E402
 
 torch.set_num_threads(1)  # the same sums on every machine, and room for the others
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell lets what it runs in the background ignore Ctrl-C
 
 Corners = tuple[float, float, float, float]
 VocObjects = Sequence[tuple[str, Corners] | tuple[str, Corners, bool]]
