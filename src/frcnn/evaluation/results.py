@@ -11,9 +11,8 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Table
 
-from frcnn.errors import FrcnnError
 from frcnn.evaluation.average_precision import ClassResult, VocResult
-from frcnn.files import write_text
+from frcnn.files import make_folder, write_text
 from frcnn.structures import Detections
 
 
@@ -95,10 +94,7 @@ def write_evaluation(folder: Path, evaluation: Evaluation) -> None:
 
     Raises FrcnnError, naming the file, where the disk refuses.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise FrcnnError(f"{folder}: cannot be made ({error.strerror or error})") from error
+    make_folder(folder)
     write_text(folder / "per_class.csv", _per_class_csv(evaluation.result))
     write_text(folder / "metrics.json", json.dumps(evaluation.metrics_dict(), indent=2, allow_nan=False) + "\n")
 
