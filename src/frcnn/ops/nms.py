@@ -6,6 +6,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from frcnn.ops.boxes import at_least_float32
+from frcnn.ops.kernels import operators
 
 
 def nms(
@@ -16,8 +17,11 @@ def nms(
 ) -> Int[Tensor, " K"]:
     """Indices of the kept boxes, best score first (earlier first among equals), at most `max_keep`.
 
-    A box goes when its IoU with a kept, better one is strictly above the threshold.
+    A box goes when its IoU with a kept, better one is strictly above the threshold. On the CPU the work ends with the
+    last box that is wanted.
     """
+    if boxes.device.type == "cpu":
+        return batched_nms(boxes, scores, torch.zeros(len(boxes), dtype=torch.long), iou_threshold, max_keep)
     return torchvision.ops.nms(at_least_float32(boxes), at_least_float32(scores), iou_threshold)[:max_keep]
 
 
@@ -30,8 +34,11 @@ def batched_nms(
 ) -> Int[Tensor, " K"]:
     """NMS within each group (a class, or a pyramid level): groups never suppress each other.
 
-    Each group is a call of its own: moving groups apart by an offset can merge them by rounding.
+    They are kept apart by their numbers: moving groups apart by an offset can merge them by rounding.
     """
+    if boxes.device.type == "cpu":
+        wanted = len(boxes) if max_keep is None else max_keep
+        return operators.suppress(at_least_float32(boxes), scores, groups, iou_threshold, wanted)
     members = [(groups == group).nonzero().squeeze(1) for group in groups.unique()]
     kept = [index[nms(boxes[index], scores[index], iou_threshold, max_keep)] for index in members]
     if not kept:

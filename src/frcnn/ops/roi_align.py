@@ -7,6 +7,8 @@ import torchvision.ops
 from jaxtyping import Float
 from torch import Tensor
 
+from frcnn.ops.kernels import operators
+
 
 def roi_align(
     features: Float[Tensor, "N C H W"],
@@ -21,13 +23,16 @@ def roi_align(
     `boxes`: one tensor a picture, in the pixels that `stride` divides into cells. `samples` 0 is adaptive: as many
     as the bin has cells, rounded up. `aligned` puts the value of a cell at its centre; without it (the first
     RoIAlign, torchvision's detectors) at its corner, and boxes are at least one cell wide. Readings outside
-    -1...H are 0. Computed in float32 at least, returned in the features' type.
+    -1...H are 0. Computed in float32 at least, returned in the features' type; fastest on channels-last features.
     """
-    _check_pictures(features, boxes)
-    compiled = features if features.dtype == torch.float64 else features.float()
+    check_one_tensor_a_picture(features, boxes)
+    number = torch.float64 if features.dtype == torch.float64 else torch.float32
+    if features.device.type == "cpu":
+        flat, picture = operators.flatten(boxes, number)
+        return operators.align(features, flat, picture, output_size, 1 / stride, samples, aligned)
     regions = torchvision.ops.roi_align(
-        compiled,
-        [box.to(compiled.dtype) for box in boxes],
+        features.to(number),
+        [box.to(number) for box in boxes],
         output_size,
         spatial_scale=1 / stride,
         sampling_ratio=samples if samples > 0 else -1,
@@ -36,6 +41,7 @@ def roi_align(
     return regions.to(features.dtype)
 
 
-def _check_pictures(features: Float[Tensor, "N C H W"], boxes: Sequence[Float[Tensor, "_ 4"]]) -> None:
+def check_one_tensor_a_picture(features: Float[Tensor, "N C H W"], boxes: Sequence[Float[Tensor, "_ 4"]]) -> None:
+    """Raises ValueError."""
     if len(features) != len(boxes):
         raise ValueError(f"{len(features)} pictures of features but {len(boxes)} tensors of boxes: one each, please")

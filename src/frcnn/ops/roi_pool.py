@@ -7,6 +7,9 @@ import torchvision.ops
 from jaxtyping import Float
 from torch import Tensor
 
+from frcnn.ops.kernels import operators
+from frcnn.ops.roi_align import check_one_tensor_a_picture
+
 
 def roi_pool(
     features: Float[Tensor, "N C H W"],
@@ -20,11 +23,13 @@ def roi_pool(
     `boxes`: one tensor a picture, in the pixels that `stride` divides into cells. bfloat16 goes through float32,
     which holds it exactly.
     """
-    if len(features) != len(boxes):
-        raise ValueError(f"{len(features)} pictures of features but {len(boxes)} tensors of boxes: one each, please")
-    compiled = features if features.dtype == torch.float64 else features.float()
-    with torch.autocast(features.device.type, enabled=False):  # its autocast rule fails on the CPU
+    check_one_tensor_a_picture(features, boxes)
+    number = torch.float64 if features.dtype == torch.float64 else torch.float32
+    if features.device.type == "cpu":
+        flat, picture = operators.flatten(boxes, number)
+        return operators.pool(features, flat, picture, output_size, 1 / stride)[0]
+    with torch.autocast(features.device.type, enabled=False):
         regions = torchvision.ops.roi_pool(
-            compiled, [box.to(compiled.dtype) for box in boxes], output_size, spatial_scale=1 / stride
+            features.to(number), [box.to(number) for box in boxes], output_size, spatial_scale=1 / stride
         )
     return regions.to(features.dtype)
