@@ -17,12 +17,12 @@ from torch import Tensor, nn
 
 from frcnn.config import HeadConfig
 from frcnn.model.rpn import spare_ignored_regions
-from frcnn.ops.boxes import at_least_float32, box_area, box_iou, clip, smaller_side
+from frcnn.ops.boxes import at_least_float32, box_area, clip, smaller_side
 from frcnn.ops.coding import decode, encode
 from frcnn.ops.losses import smooth_l1_sum
-from frcnn.ops.matching import match, sample
+from frcnn.ops.matching import match_boxes, sample
 from frcnn.ops.nms import batched_nms
-from frcnn.ops.roi_align import roi_align
+from frcnn.ops.roi_align import pool_level_by_level, pyramid_roi_align
 from frcnn.ops.roi_pool import roi_pool
 from frcnn.structures import Target
 
@@ -98,27 +98,18 @@ def pool_regions(
     config: HeadConfig,
 ) -> Float[Tensor, "R C P P"]:
     """The features of every box, each read from the pyramid level of its size; in the boxes' order."""
-    if len(pyramid) == 1:
-        return _pool(pyramid[0], boxes, strides[0], config)
     levels = [pyramid_level(of_picture, strides, config.canonical_size) for of_picture in boxes]
-    level = torch.cat(levels)
-    regions = None
-    for number, (features, stride) in enumerate(zip(pyramid, strides, strict=True)):
-        members = [b[at == number] for b, at in zip(boxes, levels, strict=True)]
-        pooled = _pool(features, members, stride, config)
-        if regions is None:
-            regions = pooled.new_zeros(len(level), *pooled.shape[1:])
-        regions = regions.index_put(((level == number).nonzero().squeeze(1),), pooled)
-    assert regions is not None, "a pyramid has a level"
-    return regions
-
-
-def _pool(
-    features: Float[Tensor, "N C H W"], boxes: Sequence[Float[Tensor, "_ 4"]], stride: int, config: HeadConfig
-) -> Float[Tensor, "R C P P"]:
-    if config.pooling == "roi_pool":
-        return roi_pool(features, boxes, config.pool_size, stride)
-    return roi_align(features, boxes, config.pool_size, stride, samples=config.samples, aligned=config.aligned)
+    if config.pooling == "roi_align":
+        return pyramid_roi_align(
+            pyramid, boxes, levels, config.pool_size, strides, samples=config.samples, aligned=config.aligned
+        )
+    return pool_level_by_level(
+        lambda features, of_level, stride: roi_pool(features, of_level, config.pool_size, stride),
+        pyramid,
+        boxes,
+        levels,
+        strides,
+    )
 
 
 def pyramid_level(
@@ -150,8 +141,9 @@ def sample_proposals(
     """
     objects = target.learnt()
     candidates = torch.cat((proposals, objects.boxes)) if config.add_ground_truth else proposals
-    matches = match(
-        box_iou(objects.boxes, candidates),
+    matches = match_boxes(
+        objects.boxes,
+        candidates,
         positive_above=config.foreground_above,
         negative_below=config.background_below,
         negative_from=config.background_above,

@@ -7,6 +7,7 @@ Legend: N pictures, A anchors a cell, H*W cells, R = sum over levels of H*W*A, G
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import torch
@@ -16,13 +17,14 @@ from torch import Tensor, nn
 
 from frcnn.config import AnchorConfig, RPNConfig
 from frcnn.ops.anchors import cell_anchors, grid_anchors
-from frcnn.ops.boxes import at_least_float32, box_iou, clip, covered_share, is_inside, smaller_side
+from frcnn.ops.boxes import at_least_float32, clip, covered_share, is_inside, smaller_side
 from frcnn.ops.coding import decode, encode
 from frcnn.ops.losses import smooth_l1_sum
-from frcnn.ops.matching import IGNORED, NEGATIVE, match, sample
+from frcnn.ops.matching import IGNORED, NEGATIVE, match_boxes, sample
 from frcnn.ops.nms import batched_nms
 from frcnn.structures import ImageBatch, Target
 
+KEPT_GRIDS = 16  # sizes of input whose anchors are remembered: 4 MB each for a pyramid over 800 x 1088 pixels
 IGNORE_REGION_SHARE = 0.5  # a candidate half inside an ignored object is no background
 
 
@@ -88,15 +90,29 @@ def anchors_of(
     strides: Sequence[int],
     config: AnchorConfig,
 ) -> Float[Tensor, "R 4"]:
-    """All anchors of a batch, in network pixels, level after level, each ordered (H, W, A)."""
+    """All anchors of a batch, in network pixels, level after level, each ordered (H, W, A). Not to be changed.
+
+    Those of the last few sizes are remembered: pictures of one size share one tensor.
+    """
+    maps = tuple((features.shape[-2], features.shape[-1]) for features in pyramid)
+    return _anchors_of_maps(maps, input_size, tuple(strides), config, pyramid[0].device)
+
+
+@lru_cache(maxsize=KEPT_GRIDS)
+def _anchors_of_maps(
+    maps: tuple[tuple[int, int], ...],
+    input_size: tuple[int, int],
+    strides: tuple[int, ...],
+    config: AnchorConfig,
+    device: torch.device,
+) -> Float[Tensor, "R 4"]:
     grids = []
-    for features, sizes, nominal in zip(pyramid, config.sizes, strides, strict=True):
-        height, width = features.shape[-2:]
+    for (height, width), sizes, nominal in zip(maps, config.sizes, strides, strict=True):
         stride = (float(nominal), float(nominal))
         if config.stride == "measured":
             stride = (float(input_size[0] // height), float(input_size[1] // width))
         offset = (stride[0] / 2, stride[1] / 2) if config.centred else (0.0, 0.0)
-        cells = cell_anchors(sizes, config.ratios, config.rounding).to(features.device)
+        cells = cell_anchors(sizes, config.ratios, config.rounding).to(device)
         grids.append(grid_anchors(cells, (height, width), stride, offset))
     return torch.cat(grids)
 
@@ -204,8 +220,9 @@ def _assign(
 ) -> tuple[Int[Tensor, " P"], Int[Tensor, " M"], Float[Tensor, "P 4"]]:
     """Sampled positive and negative anchors, and the deltas that the positive ones should predict."""
     objects = target.learnt().boxes
-    matches = match(
-        box_iou(objects, anchors),
+    matches = match_boxes(
+        objects,
+        anchors,
         positive_above=config.positive_above,
         negative_below=config.negative_below,
         rescue=True,
@@ -221,5 +238,8 @@ def spare_ignored_regions(
     verdict: Int[Tensor, " R"], candidates: Float[Tensor, "R 4"], target: Target
 ) -> Int[Tensor, " R"]:
     """No negatives where an ignored object (difficult, crowd) stands: nobody knows what is there."""
-    hidden = covered_share(candidates, target.ignored_boxes()) >= IGNORE_REGION_SHARE
+    regions = target.ignored_boxes()
+    if len(regions) == 0:
+        return verdict
+    hidden = covered_share(candidates, regions) >= IGNORE_REGION_SHARE
     return torch.where((verdict == NEGATIVE) & hidden, IGNORED, verdict)

@@ -6,6 +6,9 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from frcnn.ops.boxes import at_least_float32, box_iou
+from frcnn.ops.kernels import operators
+
 POSITIVE, NEGATIVE, IGNORED = 1, 0, -1
 
 
@@ -42,6 +45,31 @@ def match(
     if rescue:
         verdict[_best_of_some_object(overlap)] = POSITIVE
     return Matches(gt_index, verdict)
+
+
+def match_boxes(
+    objects: Float[Tensor, "G 4"],
+    candidates: Float[Tensor, "R 4"],
+    *,
+    positive_above: float,
+    negative_below: float,
+    rescue: bool,
+    negative_from: float = 0.0,
+) -> Matches:
+    """`match` by the overlaps of boxes, in at least float32; on the CPU without the G x R table of them."""
+    if len(objects) and candidates.device.type == "cpu":
+        rows, columns = at_least_float32(objects), at_least_float32(candidates)
+        number = torch.promote_types(rows.dtype, columns.dtype)
+        thresholds = (positive_above, negative_below, negative_from)
+        verdicts = (POSITIVE, NEGATIVE, IGNORED)
+        return Matches(*operators.match(rows.to(number), columns.to(number), *thresholds, rescue, verdicts))
+    return match(
+        box_iou(objects, candidates),
+        positive_above=positive_above,
+        negative_below=negative_below,
+        rescue=rescue,
+        negative_from=negative_from,
+    )
 
 
 def _best_of_some_object(overlap: Float[Tensor, "G R"]) -> Bool[Tensor, " R"]:

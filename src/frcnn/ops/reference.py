@@ -11,6 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from frcnn.ops.boxes import at_least_float32, box_iou
+from frcnn.ops.matching import Matches, match
 
 
 def nms(
@@ -43,6 +44,25 @@ def batched_nms(
         survives[members[nms(boxes[members], scores[members], iou_threshold)]] = True
     order = scores.argsort(descending=True, stable=True)
     return order[survives[order]][:max_keep]
+
+
+def match_boxes(
+    objects: Float[Tensor, "G 4"],
+    candidates: Float[Tensor, "R 4"],
+    *,
+    positive_above: float,
+    negative_below: float,
+    rescue: bool,
+    negative_from: float = 0.0,
+) -> Matches:
+    """All overlaps in one table, then the rule."""
+    return match(
+        box_iou(objects, candidates),
+        positive_above=positive_above,
+        negative_below=negative_below,
+        rescue=rescue,
+        negative_from=negative_from,
+    )
 
 
 def roi_align(

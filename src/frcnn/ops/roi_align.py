@@ -1,12 +1,13 @@
 """RoIAlign: cut a P x P patch of features out of any box, without rounding (Mask R-CNN, Sec. 3)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 import torchvision.ops
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
+from frcnn.ops import reference
 from frcnn.ops.kernels import operators
 
 
@@ -24,21 +25,57 @@ def roi_align(
     as the bin has cells, rounded up. `aligned` puts the value of a cell at its centre; without it (the first
     RoIAlign, torchvision's detectors) at its corner, and boxes are at least one cell wide. Readings outside
     -1...H are 0. Computed in float32 at least, returned in the features' type; fastest on channels-last features.
+    On the CPU the gradient also reaches boxes that ask for it. Raises ValueError unless there is a tensor a picture.
     """
-    check_one_tensor_a_picture(features, boxes)
-    number = torch.float64 if features.dtype == torch.float64 else torch.float32
-    if features.device.type == "cpu":
+    levels = [torch.zeros(len(of_picture), dtype=torch.long, device=features.device) for of_picture in boxes]
+    return pyramid_roi_align([features], boxes, levels, output_size, [stride], samples, aligned)
+
+
+def pyramid_roi_align(
+    pyramid: Sequence[Float[Tensor, "N C _ _"]],
+    boxes: Sequence[Float[Tensor, "_ 4"]],
+    levels: Sequence[Int[Tensor, " _"]],
+    output_size: int,
+    strides: Sequence[float],
+    samples: int = 2,
+    aligned: bool = True,
+) -> Float[Tensor, "R C P P"]:
+    """RoIAlign of each box on the map of its level, in the boxes' order."""
+    check_one_tensor_a_picture(pyramid[0], boxes)
+    number = torch.float64 if pyramid[0].dtype == torch.float64 else torch.float32
+    if pyramid[0].device.type == "cpu":
         flat, picture = operators.flatten(boxes, number)
-        return operators.align(features, flat, picture, output_size, 1 / stride, samples, aligned)
-    regions = torchvision.ops.roi_align(
-        features.to(number),
-        [box.to(number) for box in boxes],
-        output_size,
-        spatial_scale=1 / stride,
-        sampling_ratio=samples if samples > 0 else -1,
-        aligned=aligned,
-    )
-    return regions.to(features.dtype)
+        scales = [1 / stride for stride in strides]
+        level = torch.cat(list(levels)) if levels else picture
+        return operators.align(list(pyramid), flat, picture, level, output_size, scales, samples, aligned)
+
+    def align(features: Tensor, of_level: Sequence[Tensor], stride: float) -> Tensor:
+        if features.device.type != "cuda":
+            return reference.roi_align(features, of_level, output_size, stride, samples, aligned)
+        rows = [of_picture.to(number) for of_picture in of_level]
+        readings = samples if samples > 0 else -1
+        return torchvision.ops.roi_align(features.to(number), rows, output_size, 1 / stride, readings, aligned)
+
+    return pool_level_by_level(align, pyramid, boxes, levels, strides).to(pyramid[0].dtype)
+
+
+def pool_level_by_level(
+    pool: Callable[[Tensor, Sequence[Tensor], float], Tensor],
+    pyramid: Sequence[Float[Tensor, "N C _ _"]],
+    boxes: Sequence[Float[Tensor, "_ 4"]],
+    levels: Sequence[Int[Tensor, " _"]],
+    strides: Sequence[float],
+) -> Float[Tensor, "R C P P"]:
+    """`pool(features, boxes, stride)` for each level that a box reads; the regions come in the boxes' order."""
+    if len(pyramid) == 1:
+        return pool(pyramid[0], boxes, strides[0])
+    pooled, places = [], []
+    level = torch.cat(list(levels))
+    for number, (features, stride) in enumerate(zip(pyramid, strides, strict=True)):
+        members = [of_picture[at == number] for of_picture, at in zip(boxes, levels, strict=True)]
+        pooled.append(pool(features, members, stride))
+        places.append((level == number).nonzero().squeeze(1))
+    return torch.cat(pooled)[torch.cat(places).argsort()]
 
 
 def check_one_tensor_a_picture(features: Float[Tensor, "N C H W"], boxes: Sequence[Float[Tensor, "_ 4"]]) -> None:

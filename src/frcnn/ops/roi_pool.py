@@ -7,6 +7,7 @@ import torchvision.ops
 from jaxtyping import Float
 from torch import Tensor
 
+from frcnn.ops import reference
 from frcnn.ops.kernels import operators
 from frcnn.ops.roi_align import check_one_tensor_a_picture
 
@@ -28,8 +29,8 @@ def roi_pool(
     if features.device.type == "cpu":
         flat, picture = operators.flatten(boxes, number)
         return operators.pool(features, flat, picture, output_size, 1 / stride)[0]
-    with torch.autocast(features.device.type, enabled=False):
-        regions = torchvision.ops.roi_pool(
-            features.to(number), [box.to(number) for box in boxes], output_size, spatial_scale=1 / stride
-        )
-    return regions.to(features.dtype)
+    rows = [of_picture.to(number) for of_picture in boxes]
+    if features.device.type != "cuda" or torch.are_deterministic_algorithms_enabled():  # torchvision's adds atomically
+        return reference.roi_pool(features, rows, output_size, stride)
+    with torch.autocast("cuda", enabled=False):
+        return torchvision.ops.roi_pool(features.to(number), rows, output_size, 1 / stride).to(features.dtype)

@@ -132,8 +132,13 @@ def test_operators_keep_torchs_rules(dtype):
     features, boxes = drawn(0, count=6)
     flat, picture = operators.flatten(boxes, dtype)
     features = features.to(dtype).requires_grad_()
-    torch.library.opcheck(operators.align, (features, flat, picture, 2, 0.125, 2, True))
+    level = torch.tensor([0, 1, 0, 0, 1, 1])
+    maps = [features, features[:, :, ::2, ::2].detach().requires_grad_()]
+    torch.library.opcheck(operators.align, (maps, flat, picture, level, 2, [0.125, 0.0625], 2, True))
+    moving = flat.clone().requires_grad_()
+    torch.library.opcheck(operators.align, (maps, moving, picture, level, 2, [0.125, 0.0625], 2, False))
     torch.library.opcheck(operators.pool, (features, flat, picture, 2, 0.125))
+    torch.library.opcheck(operators.match, (flat[:2], flat, 0.5, 0.3, 0.0, True, (1, 0, -1)))
     tests = ("test_schema", "test_autograd_registration", "test_faketensor")  # its length is known when it has run
     torch.library.opcheck(operators.suppress, (flat, flat[:, 0], picture, 0.5, 10), test_utils=tests)
 

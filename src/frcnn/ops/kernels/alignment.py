@@ -6,29 +6,15 @@ pairs (the last may weigh nothing), so that four cells are added at a time.
 """
 
 import math
-from typing import Any, no_type_check
+from typing import no_type_check
 
 import numpy as np
 from jaxtyping import Float, Int, Shaped
-from numba.core import types
-from numba.extending import intrinsic
 
-from frcnn.ops.kernels.compiling import compiled
+from frcnn.ops.kernels.compiling import compiled, compiled_to_reorder_sums
+from frcnn.ops.kernels.numbers import narrow, widen
 
-
-@intrinsic
-@no_type_check
-def widen(_: Any, value: Any) -> Any:
-    """A feature as a number: bfloat16, which comes as its bits, becomes float32; anything else stays."""
-    if value != types.uint16:
-        return value(value), lambda context, builder, signature, arguments: arguments[0]
-
-    def bits_to_float(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        word = builder.zext(arguments[0], context.get_value_type(types.uint32))
-        high = builder.shl(word, context.get_constant(types.uint32, 16))
-        return builder.bitcast(high, context.get_value_type(types.float32))
-
-    return types.float32(value), bits_to_float
+APART = 16  # channels between rows of a scratch array: a power of two would put them all into a few lines of the cache
 
 
 @compiled
@@ -83,11 +69,14 @@ def add_entry(
 
 @compiled
 @no_type_check
-def table_width(boxes: Float[np.ndarray, "R 4"], scale: float, bins: int, samples: int) -> int:
-    """As many entries as a bin of any of the boxes can have."""
+def table_width(
+    boxes: Float[np.ndarray, "R 4"], members: Int[np.ndarray, " M"], scale: float, bins: int, samples: int
+) -> int:
+    """As many entries as a bin of any of these boxes can have."""
     most = max(samples, 1)
     if samples <= 0:
-        for box in boxes:
+        for r in members:
+            box = boxes[r]
             for length in (box[2] - box[0], box[3] - box[1]):
                 if length * scale > most * bins:  # not for NaN
                     most = math.ceil(length * scale / bins)
@@ -111,22 +100,23 @@ def align(
     features: Shaped[np.ndarray, "N H W C"],
     boxes: Float[np.ndarray, "R 4"],
     picture: Int[np.ndarray, " R"],
+    members: Int[np.ndarray, " M"],
     scale: float,
     samples: int,
     aligned: bool,
-    regions: Float[np.ndarray, "R P P C"],
+    regions: Shaped[np.ndarray, "R P P C"],
     begin: int,
     end: int,
 ) -> None:
-    """Fill the regions of boxes `begin` to `end`; `scale` is cells a pixel."""
+    """Fill the regions of the boxes whose numbers are `members[begin:end]`; `scale` is cells a pixel."""
     _, height, width, channels = features.shape
     bins = regions.shape[1]
-    entries = table_width(boxes[begin:end], scale, bins, samples)
+    entries = table_width(boxes, members, scale, bins, samples)
     rows, columns = np.empty((bins, entries), np.int64), np.empty((bins, entries), np.int64)
     row_weights, column_weights = np.empty((bins, entries), boxes.dtype), np.empty((bins, entries), boxes.dtype)
     num_rows, num_columns = np.empty(bins, np.int64), np.empty(bins, np.int64)
     total = np.empty(channels, boxes.dtype)
-    for r in range(begin, end):
+    for r in members[begin:end]:
         of_picture = features[picture[r]]
         start, length = place(boxes[r], 1, scale, aligned)
         axis_table(start, length, height, samples, rows, row_weights, num_rows)
@@ -146,15 +136,18 @@ def align(
                         wd = row_weights[p, i + 1] * column_weights[q, j + 1]
                         for k in range(channels):
                             total[k] += wa * widen(a[k]) + wb * widen(b[k]) + wc * widen(c[k]) + wd * widen(d[k])
-                regions[r, p, q] = total
+                region = regions[r, p, q]
+                for k in range(channels):
+                    region[k] = narrow(total[k], region[k])
 
 
 @compiled
 @no_type_check
 def spread(
-    gradient: Float[np.ndarray, "R C P P"],
+    gradient: Shaped[np.ndarray, "R C P P"],
     boxes: Float[np.ndarray, "R 4"],
     picture: Int[np.ndarray, " R"],
+    members: Int[np.ndarray, " M"],
     scale: float,
     samples: int,
     aligned: bool,
@@ -168,18 +161,18 @@ def spread(
     """
     _, height, width, _ = features.shape
     bins = gradient.shape[2]
-    arriving = np.empty((bins, bins, end - begin), gradient.dtype)
-    entries = table_width(boxes, scale, bins, samples)
+    arriving = np.empty((bins, bins, end - begin + APART), features.dtype)
+    entries = table_width(boxes, members, scale, bins, samples)
     rows, columns = np.empty((bins, entries), np.int64), np.empty((bins, entries), np.int64)
     row_weights, column_weights = np.empty((bins, entries), boxes.dtype), np.empty((bins, entries), boxes.dtype)
     num_rows, num_columns = np.empty(bins, np.int64), np.empty(bins, np.int64)
-    for r in range(len(boxes)):
+    for r in members:
         of_picture = features[picture[r]]
         start, length = place(boxes[r], 1, scale, aligned)
         axis_table(start, length, height, samples, rows, row_weights, num_rows)
         start, length = place(boxes[r], 0, scale, aligned)
         axis_table(start, length, width, samples, columns, column_weights, num_columns)
-        channels_last(gradient[r], arriving, begin)
+        channels_last(gradient[r], arriving, begin, end)
         for p in range(bins):
             for q in range(bins):
                 of_bin = arriving[p, q]
@@ -193,10 +186,98 @@ def spread(
 
 @compiled
 @no_type_check
-def channels_last(region: Float[np.ndarray, "C P P"], turned: Float[np.ndarray, "P P K"], begin: int) -> None:
-    """K channels of one region from `begin`, as vectors: in the processor's cache, where turning costs little."""
-    bins, _, channels = turned.shape
-    for k in range(channels):
+def channels_last(
+    region: Shaped[np.ndarray, "C P P"], turned: Float[np.ndarray, "P P K"], begin: int, end: int
+) -> None:
+    """Channels `begin` to `end` of one region, as vectors: in the processor's cache, where turning costs little."""
+    bins = len(turned)
+    for k in range(end - begin):
         for p in range(bins):
             for q in range(bins):
-                turned[p, q, k] = region[begin + k, p, q]
+                turned[p, q, k] = widen(region[begin + k, p, q])
+
+
+@compiled
+@no_type_check
+def lean(
+    gradient: Shaped[np.ndarray, "R C P P"],
+    features: Shaped[np.ndarray, "N H W C"],
+    boxes: Float[np.ndarray, "R 4"],
+    picture: Int[np.ndarray, " R"],
+    members: Int[np.ndarray, " M"],
+    scale: float,
+    samples: int,
+    aligned: bool,
+    pull: Float[np.ndarray, "R 4"],
+    begin: int,
+    end: int,
+) -> None:
+    """The way back to the boxes: `pull` (R, 4), by how much the loss rises as each side of `members[begin:end]` moves.
+
+    A reading slides with the sides of its box; how fast it changes is the slope of the plane between its four cells.
+    """
+    _, height, width, channels = features.shape
+    bins = gradient.shape[2]
+    arriving = np.empty((bins, bins, channels + APART), boxes.dtype)
+    number = boxes.dtype.type
+    for r in members[begin:end]:
+        of_picture = features[picture[r]]
+        channels_last(gradient[r], arriving, 0, channels)
+        top, tall = place(boxes[r], 1, scale, aligned)
+        left, wide = place(boxes[r], 0, scale, aligned)
+        stretches_y = aligned or (boxes[r, 3] - boxes[r, 1]) * number(scale) > 1  # else the height is held at 1
+        stretches_x = aligned or (boxes[r, 2] - boxes[r, 0]) * number(scale) > 1
+        count_y = samples if samples > 0 else max(math.ceil(tall / number(bins)), 0)
+        count_x = samples if samples > 0 else max(math.ceil(wide / number(bins)), 0)
+        share = number(scale) / number(max(count_y * count_x, 1))
+        for p in range(bins):
+            for s in range(count_y):
+                along_y = (number(p) + (number(s) + number(0.5)) / number(count_y)) / number(bins)
+                reads, y, moves_y = settle(top + along_y * tall, number(height - 1))
+                if not reads:
+                    continue
+                along_y = along_y if stretches_y else number(0)
+                for q in range(bins):
+                    for t in range(count_x):
+                        along_x = (number(q) + (number(t) + number(0.5)) / number(count_x)) / number(bins)
+                        reads, x, moves_x = settle(left + along_x * wide, number(width - 1))
+                        if not reads:
+                            continue
+                        along_x = along_x if stretches_x else number(0)
+                        slope_y, slope_x = slopes(arriving[p, q], of_picture, y, x)
+                        if moves_y:
+                            pull[r, 1] += share * slope_y * (number(1) - along_y)
+                            pull[r, 3] += share * slope_y * along_y
+                        if moves_x:
+                            pull[r, 0] += share * slope_x * (number(1) - along_x)
+                            pull[r, 2] += share * slope_x * along_x
+
+
+@compiled
+@no_type_check
+def settle(position: np.floating, last: np.floating) -> tuple[bool, np.floating, bool]:
+    """Is anything read there, where (cells 0 to `last`), and does it move with its box: not on the border."""
+    if not (position >= -1 and position <= last + 1):  # NaN reads nothing
+        return False, position, False
+    return True, min(max(position, position * 0), last), position > 0 and position < last
+
+
+@compiled_to_reorder_sums
+@no_type_check
+def slopes(
+    arriving: Float[np.ndarray, " C"], features: Shaped[np.ndarray, "H W C"], y: np.floating, x: np.floating
+) -> tuple[np.floating, np.floating]:
+    """How the loss changes as a reading at (y, x) moves down, and right, by a cell."""
+    height, width, channels = features.shape
+    top, left = int(y), int(x)
+    bottom, right = min(top + 1, height - 1), min(left + 1, width - 1)
+    a, b, c, d = features[top, left], features[top, right], features[bottom, left], features[bottom, right]
+    at_a, at_b, at_c, at_d = y * 0, y * 0, y * 0, y * 0
+    for k in range(channels):
+        at_a += arriving[k] * widen(a[k])
+        at_b += arriving[k] * widen(b[k])
+        at_c += arriving[k] * widen(c[k])
+        at_d += arriving[k] * widen(d[k])
+    down, across = y - top, x - left
+    slope_y = (1 - across) * (at_c - at_a) + across * (at_d - at_b)
+    return slope_y, (1 - down) * (at_b - at_a) + down * (at_d - at_c)

@@ -5,6 +5,7 @@ What they compute, and for what shapes, is said where the rules are: `nms.py`, `
 """
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, no_type_check
 
 import numpy as np
@@ -15,6 +16,7 @@ from frcnn.ops.kernels.threads import in_parts
 
 LEAST_BOXES = 8  # a thread is not worth waking for fewer
 LEAST_CHANNELS = 64
+LEAST_CHUNKS = 8
 READABLE = (torch.float32, torch.float64, torch.bfloat16)  # other types go through float32
 
 
@@ -36,68 +38,177 @@ def _(boxes: Tensor, scores: Tensor, groups: Tensor, iou_threshold: float, max_k
     return boxes.new_empty(torch.library.get_ctx().new_dynamic_size(), dtype=torch.long)
 
 
+@torch.library.custom_op("frcnn::match", mutates_args=(), device_types="cpu")
+def match(
+    objects: Tensor,
+    candidates: Tensor,
+    positive_above: float,
+    negative_below: float,
+    negative_from: float,
+    rescue: bool,
+    verdicts: Sequence[int],
+) -> tuple[Tensor, Tensor]:
+    """The object that each candidate overlaps most, and its verdict: positive, negative or ignored of `verdicts`."""
+    from frcnn.ops.kernels import matching
+
+    rows, columns = _numpy(objects), _numpy(candidates)
+    best, index = np.empty(len(columns), columns.dtype), np.empty(len(columns), np.int64)
+    best_of_chunk = np.empty((-(-len(columns) // matching.CHUNK), len(rows)), columns.dtype)
+    verdict = np.empty(len(columns), np.int64)
+    arguments = (rows, columns, best, index, best_of_chunk)
+    in_parts(partial(matching.match_chunks, *arguments), len(best_of_chunk), LEAST_CHUNKS)
+    number = columns.dtype.type
+    thresholds = (number(positive_above), number(negative_below), number(negative_from))
+    matching.judge(best, thresholds, tuple(verdicts), verdict)
+    if rescue and len(columns):
+        matching.rescue(rows, columns, best_of_chunk, verdict, verdicts[0])
+    return torch.from_numpy(index), torch.from_numpy(verdict)
+
+
+@match.register_fake
+def _(
+    objects: Tensor,
+    candidates: Tensor,
+    positive_above: float,
+    negative_below: float,
+    negative_from: float,
+    rescue: bool,
+    verdicts: Sequence[int],
+) -> tuple[Tensor, Tensor]:
+    index = candidates.new_empty(len(candidates), dtype=torch.long)
+    return index, torch.empty_like(index)
+
+
 @torch.library.custom_op("frcnn::roi_align", mutates_args=(), device_types="cpu")
 def align(
-    features: Tensor, boxes: Tensor, picture: Tensor, output_size: int, scale: float, samples: int, aligned: bool
+    pyramid: Sequence[Tensor],
+    boxes: Tensor,
+    picture: Tensor,
+    level: Tensor,
+    output_size: int,
+    scales: Sequence[float],
+    samples: int,
+    aligned: bool,
 ) -> Tensor:
-    """Regions (R, C, P, P), channels last."""
+    """Regions (R, C, P, P), channels last: each box's from the map of its `level`, which has `scales` cells a pixel."""
     from frcnn.ops.kernels.alignment import align as kernel
 
-    rows, regions = _channels_last(features), _new_regions(features, boxes, output_size)
-    arguments = (rows, _numpy(boxes), picture.numpy(), scale, samples, aligned, regions.numpy())
-    in_parts(lambda begin, end: kernel(*arguments, begin, end), len(boxes), LEAST_BOXES)
-    return regions.permute(0, 3, 1, 2).to(features.dtype)
+    number = _readable(pyramid[0].dtype)
+    regions = torch.empty(len(boxes), output_size, output_size, pyramid[0].shape[1], dtype=number)
+    for index, (features, scale) in enumerate(zip(pyramid, scales, strict=True)):
+        members = _members(level, index)
+        arguments = (_channels_last(features), _numpy(boxes), picture.numpy(), members, scale, samples, aligned)
+        in_parts(partial(kernel, *arguments, _bits(regions)), len(members), LEAST_BOXES)
+    return regions.permute(0, 3, 1, 2).to(pyramid[0].dtype)
 
 
 @align.register_fake
 def _(
-    features: Tensor, boxes: Tensor, picture: Tensor, output_size: int, scale: float, samples: int, aligned: bool
+    pyramid: Sequence[Tensor],
+    boxes: Tensor,
+    picture: Tensor,
+    level: Tensor,
+    output_size: int,
+    scales: Sequence[float],
+    samples: int,
+    aligned: bool,
 ) -> Tensor:
-    shape = (len(boxes), output_size, output_size, features.shape[1])
-    return features.new_empty(shape).permute(0, 3, 1, 2)
+    shape = (len(boxes), output_size, output_size, pyramid[0].shape[1])
+    return pyramid[0].new_empty(shape).permute(0, 3, 1, 2)
 
 
 @torch.library.custom_op("frcnn::roi_align_backward", mutates_args=(), device_types="cpu")
 def align_backward(
-    gradient: Tensor, boxes: Tensor, picture: Tensor, size: list[int], scale: float, samples: int, aligned: bool
-) -> Tensor:
-    """The gradient of the features, which have `size` (N, C, H, W)."""
+    gradient: Tensor,
+    boxes: Tensor,
+    picture: Tensor,
+    level: Tensor,
+    sizes: Sequence[int],
+    scales: Sequence[float],
+    samples: int,
+    aligned: bool,
+) -> list[Tensor]:
+    """The gradient of each map; `sizes` are their (N, C, H, W), one after another."""
     from frcnn.ops.kernels.alignment import spread as kernel
 
-    number, channels, height, width = size
-    features = boxes.new_zeros(number, height, width, channels)
-    arguments = (
-        _numpy(gradient.to(boxes.dtype)),
-        _numpy(boxes),
-        picture.numpy(),
-        scale,
-        samples,
-        aligned,
-        features.numpy(),
-    )
-    in_parts(lambda begin, end: kernel(*arguments, begin, end), channels, LEAST_CHANNELS)
-    return features.permute(0, 3, 1, 2).to(gradient.dtype)
+    gradients = []
+    for index, scale in enumerate(scales):
+        number, channels, height, width = sizes[4 * index : 4 * index + 4]
+        features = boxes.new_zeros(number, height, width, channels)
+        members = _members(level, index)
+        arguments = (_readable_bits(gradient), _numpy(boxes), picture.numpy(), members, scale, samples, aligned)
+        in_parts(partial(kernel, *arguments, features.numpy()), channels, LEAST_CHANNELS)
+        gradients.append(features.permute(0, 3, 1, 2).to(gradient.dtype))
+    return gradients
 
 
 @align_backward.register_fake
 @no_type_check  # sizes may be symbols
 def _(
-    gradient: Tensor, boxes: Tensor, picture: Tensor, size: list[int], scale: float, samples: int, aligned: bool
+    gradient: Tensor,
+    boxes: Tensor,
+    picture: Tensor,
+    level: Tensor,
+    sizes: Sequence[int],
+    scales: Sequence[float],
+    samples: int,
+    aligned: bool,
+) -> list[Tensor]:
+    return [
+        gradient.new_empty(n, h, w, c).permute(0, 3, 1, 2)
+        for n, c, h, w in (sizes[4 * index : 4 * index + 4] for index in range(len(scales)))
+    ]
+
+
+@torch.library.custom_op("frcnn::roi_align_lean", mutates_args=(), device_types="cpu")
+def align_lean(
+    gradient: Tensor,
+    pyramid: Sequence[Tensor],
+    boxes: Tensor,
+    picture: Tensor,
+    level: Tensor,
+    scales: Sequence[float],
+    samples: int,
+    aligned: bool,
 ) -> Tensor:
-    number, channels, height, width = size
-    return gradient.new_empty(number, height, width, channels).permute(0, 3, 1, 2)
+    """The gradient of the boxes (R, 4)."""
+    from frcnn.ops.kernels.alignment import lean as kernel
+
+    pull = torch.zeros_like(boxes, memory_format=torch.contiguous_format)
+    for index, (features, scale) in enumerate(zip(pyramid, scales, strict=True)):
+        members = _members(level, index)
+        arguments = (_readable_bits(gradient), _channels_last(features), _numpy(boxes), picture.numpy(), members)
+        in_parts(partial(kernel, *arguments, scale, samples, aligned, pull.numpy()), len(members), LEAST_BOXES)
+    return pull
+
+
+@align_lean.register_fake
+def _(
+    gradient: Tensor,
+    pyramid: Sequence[Tensor],
+    boxes: Tensor,
+    picture: Tensor,
+    level: Tensor,
+    scales: Sequence[float],
+    samples: int,
+    aligned: bool,
+) -> Tensor:
+    return boxes.new_empty(boxes.shape)
 
 
 def _keep_for_align(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-    features, boxes, picture, _, ctx.scale, ctx.samples, ctx.aligned = inputs
-    ctx.size = list(features.shape)
-    ctx.save_for_backward(boxes, picture)
+    pyramid, boxes, picture, level, _, ctx.scales, ctx.samples, ctx.aligned = inputs
+    ctx.sizes = [side for features in pyramid for side in features.shape]
+    ctx.boxes_move = boxes.requires_grad
+    ctx.save_for_backward(boxes, picture, level, *(pyramid if boxes.requires_grad else ()))
 
 
-def _align_backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-    boxes, picture = ctx.saved_tensors
-    arguments = (ctx.size, ctx.scale, ctx.samples, ctx.aligned)
-    return (align_backward(gradient, boxes, picture, *arguments), *[None] * 6)
+def _align_backward(ctx: Any, gradient: Tensor) -> tuple[list[Tensor] | Tensor | None, ...]:
+    boxes, picture, level, *pyramid = ctx.saved_tensors
+    settings = (ctx.scales, ctx.samples, ctx.aligned)
+    of_features = align_backward(gradient, boxes, picture, level, ctx.sizes, *settings)
+    of_boxes = align_lean(gradient, pyramid, boxes, picture, level, *settings) if ctx.boxes_move else None
+    return (of_features, of_boxes, *[None] * 6)
 
 
 align.register_autograd(_align_backward, setup_context=_keep_for_align)
@@ -108,17 +219,17 @@ def pool(features: Tensor, boxes: Tensor, picture: Tensor, output_size: int, sca
     """Regions (R, C, P, P), channels last, and the cell of each maximum (R, P, P, C), -1 for none."""
     from frcnn.ops.kernels.pooling import pool as kernel
 
-    rows, regions = _channels_last(features), _new_regions(features, boxes, output_size)
-    winner = torch.empty(regions.shape, dtype=torch.int32)
-    arguments = (rows, _numpy(boxes), picture.numpy(), scale, regions.numpy(), winner.numpy())
-    in_parts(lambda begin, end: kernel(*arguments, begin, end), len(boxes), LEAST_BOXES)
+    shape = (len(boxes), output_size, output_size, features.shape[1])
+    regions, winner = boxes.new_empty(shape), torch.empty(shape, dtype=_cell_type(features))
+    arguments = (_channels_last(features), _numpy(boxes), picture.numpy(), scale, regions.numpy(), winner.numpy())
+    in_parts(partial(kernel, *arguments), len(boxes), LEAST_BOXES)
     return regions.permute(0, 3, 1, 2).to(features.dtype), winner
 
 
 @pool.register_fake
 def _(features: Tensor, boxes: Tensor, picture: Tensor, output_size: int, scale: float) -> tuple[Tensor, Tensor]:
     shape = (len(boxes), output_size, output_size, features.shape[1])
-    return features.new_empty(shape).permute(0, 3, 1, 2), features.new_empty(shape, dtype=torch.int32)
+    return features.new_empty(shape).permute(0, 3, 1, 2), features.new_empty(shape, dtype=_cell_type(features))
 
 
 @torch.library.custom_op("frcnn::roi_pool_backward", mutates_args=(), device_types="cpu")
@@ -128,8 +239,9 @@ def pool_backward(gradient: Tensor, winner: Tensor, boxes: Tensor, picture: Tens
 
     number, channels, height, width = size
     features = boxes.new_zeros(number, height, width, channels)
-    arguments = (_numpy(gradient.to(boxes.dtype)), winner.numpy(), picture.numpy(), features.numpy())
-    in_parts(lambda begin, end: kernel(*arguments, begin, end), channels, LEAST_CHANNELS)
+    cells = features.view(number, height * width, channels)
+    arguments = (_readable_bits(gradient), winner.numpy(), picture.numpy(), cells.numpy())
+    in_parts(partial(kernel, *arguments), channels, LEAST_CHANNELS)
     return features.permute(0, 3, 1, 2).to(gradient.dtype)
 
 
@@ -144,10 +256,13 @@ def _keep_for_pool(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tens
     features, boxes, picture, _, _ = inputs
     ctx.size = list(features.shape)
     ctx.mark_non_differentiable(output[1])
+    ctx.set_materialize_grads(False)  # it would make zeros for the winners, which no one reads
     ctx.save_for_backward(output[1], boxes, picture)
 
 
-def _pool_backward(ctx: Any, gradient: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
+def _pool_backward(ctx: Any, gradient: Tensor | None, _: Tensor | None) -> tuple[Tensor | None, ...]:
+    if gradient is None:
+        return (None,) * 5
     return (pool_backward(gradient, *ctx.saved_tensors, ctx.size), *[None] * 4)
 
 
@@ -166,15 +281,31 @@ def _numpy(tensor: Tensor) -> Any:
     return tensor.detach().contiguous().numpy()
 
 
+def _cell_type(features: Tensor) -> torch.dtype:
+    """Large enough to number the cells of a map, and no larger: what is remembered fills as much memory as regions."""
+    return torch.int16 if features.shape[2] * features.shape[3] <= torch.iinfo(torch.int16).max else torch.int32
+
+
+def _members(level: Tensor, index: int) -> Any:
+    return (level == index).nonzero().squeeze(1).numpy()
+
+
+def _readable(number: torch.dtype) -> torch.dtype:
+    return number if number in READABLE else torch.float32
+
+
+def _bits(tensor: Tensor) -> Any:
+    """bfloat16 as its bits, which numpy has no name for."""
+    return (tensor.view(torch.uint16) if tensor.dtype == torch.bfloat16 else tensor).numpy()
+
+
+def _readable_bits(tensor: Tensor) -> Any:
+    return _bits(tensor.detach().to(_readable(tensor.dtype)).contiguous())
+
+
 def _channels_last(features: Tensor) -> Any:
-    """(N, H, W, C) in memory, copied only where it is not; bfloat16 as its bits, which numpy has no name for."""
-    number = features.dtype if features.dtype in READABLE else torch.float32
-    rows = features.detach().to(number).permute(0, 2, 3, 1).contiguous()
-    return (rows.view(torch.uint16) if rows.dtype == torch.bfloat16 else rows).numpy()
-
-
-def _new_regions(features: Tensor, boxes: Tensor, output_size: int) -> Tensor:
-    return boxes.new_empty(len(boxes), output_size, output_size, features.shape[1])
+    """(N, H, W, C) in memory, copied only where it is not."""
+    return _readable_bits(features.permute(0, 2, 3, 1))
 
 
 def _at_most(threshold: float, number: Any) -> Any:

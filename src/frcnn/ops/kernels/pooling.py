@@ -9,8 +9,11 @@ from typing import no_type_check
 import numpy as np
 from jaxtyping import Float, Int, Shaped
 
-from frcnn.ops.kernels.alignment import channels_last, widen
+from frcnn.ops.kernels.alignment import APART, channels_last
 from frcnn.ops.kernels.compiling import compiled
+from frcnn.ops.kernels.numbers import widen
+
+CELLS = 4  # compared in one pass over the channels
 
 
 @compiled
@@ -48,7 +51,7 @@ def pool(
     end: int,
 ) -> None:
     """Fill the regions of boxes `begin` to `end`, and `winner`, the cell of each maximum (-1 for none)."""
-    _, height, width, channels = features.shape
+    _, height, width, _ = features.shape
     bins = regions.shape[1]
     rows, columns = np.empty((bins, 2), np.int64), np.empty((bins, 2), np.int64)
     for r in range(begin, end):
@@ -61,36 +64,59 @@ def pool(
                 empty = rows[p, 0] >= rows[p, 1] or columns[q, 0] >= columns[q, 1]
                 best[:] = 0 if empty else -np.inf
                 cell[:] = -1
+                last = columns[q, 1] - 1
                 for y in range(rows[p, 0], rows[p, 1]):
-                    for x in range(columns[q, 0], columns[q, 1]):
-                        candidate, here = of_picture[y, x], np.int32(y * width + x)
-                        for k in range(channels):
-                            value = widen(candidate[k])
-                            better = value > best[k]
-                            best[k] = value if better else best[k]
-                            cell[k] = here if better else cell[k]
+                    for x in range(columns[q, 0], columns[q, 1], CELLS):
+                        take_better(of_picture[y], x, last, y * width, best, cell)
+
+
+@compiled
+@no_type_check
+def take_better(
+    row: Shaped[np.ndarray, "W C"],
+    x: int,
+    last: int,
+    number: int,
+    best: Float[np.ndarray, " C"],
+    cell: Int[np.ndarray, " C"],
+) -> None:
+    """Four cells of a row from `x`, of which the row's first is `number`; what is past `last` is `last` once more."""
+    second, third, fourth = min(x + 1, last), min(x + 2, last), min(x + 3, last)
+    a, b, c, d = row[x], row[second], row[third], row[fourth]
+    kind = cell.dtype.type  # as narrow as it is, so that registers hold many
+    at_a, at_b, at_c, at_d = kind(number + x), kind(number + second), kind(number + third), kind(number + fourth)
+    for k in range(len(best)):
+        value, place = best[k], cell[k]
+        candidate = widen(a[k])
+        value, place = (candidate, at_a) if candidate > value else (value, place)
+        candidate = widen(b[k])
+        value, place = (candidate, at_b) if candidate > value else (value, place)
+        candidate = widen(c[k])
+        value, place = (candidate, at_c) if candidate > value else (value, place)
+        candidate = widen(d[k])
+        value, place = (candidate, at_d) if candidate > value else (value, place)
+        best[k], cell[k] = value, place
 
 
 @compiled
 @no_type_check
 def unpool(
-    gradient: Float[np.ndarray, "R C P P"],
+    gradient: Shaped[np.ndarray, "R C P P"],
     winner: Int[np.ndarray, "R P P C"],
     picture: Int[np.ndarray, " R"],
-    features: Float[np.ndarray, "N H W C"],
+    features: Float[np.ndarray, "N HW C"],
     begin: int,
     end: int,
 ) -> None:
-    """The way back, for channels `begin` to `end`: each bin's gradient (R, P, P, C) goes to its maximum's cell."""
+    """The way back, for channels `begin` to `end`: each bin's gradient (R, C, P, P) goes to its maximum's cell."""
     count, _, bins, _ = gradient.shape
-    arriving = np.empty((bins, bins, end - begin), gradient.dtype)
-    width = features.shape[2]
+    arriving = np.empty((bins, bins, end - begin + APART), features.dtype)
     for r in range(count):
-        of_picture = features[picture[r]]
-        channels_last(gradient[r], arriving, begin)
+        of_picture = features[picture[r], :, begin:end]
+        channels_last(gradient[r], arriving, begin, end)
         for p in range(bins):
             for q in range(bins):
                 of_bin, cell = arriving[p, q], winner[r, p, q, begin:end]
                 for k in range(end - begin):
                     if cell[k] >= 0:
-                        of_picture[cell[k] // width, cell[k] % width, begin + k] += of_bin[k]
+                        of_picture[np.uint32(cell[k]), k] += of_bin[k]  # unsigned: no counting from the end
