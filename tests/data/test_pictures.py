@@ -2,13 +2,25 @@
 
 import struct
 import zlib
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
-from PIL import Image, ImageCms, PngImagePlugin
+from PIL import Image, ImageCms, ImageFilter, ImageOps, JpegImagePlugin, PngImagePlugin
 
-from frcnn.data.pictures import ORIENTATION, TURNS, as_floats, as_seen, read_picture, read_size, to_bytes, to_tensor
+from frcnn.data.pictures import (
+    ORIENTATION,
+    REDUCTIONS,
+    TURNS,
+    as_floats,
+    as_seen,
+    read_picture,
+    read_reduced_picture,
+    read_size,
+    to_bytes,
+    to_tensor,
+)
 from frcnn.errors import DataError
 
 RED, GREEN, BLUE, WHITE, BLACK = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255), (0, 0, 0)
@@ -168,8 +180,6 @@ class TestOrientation:
     @pytest.mark.parametrize("orientation", sorted(TURNS))
     def test_as_pillow_turns_it(self, corners, orientation):
         """By oracle."""
-        from PIL import ImageOps
-
         corners.getexif()[ORIENTATION] = orientation
         expected = ImageOps.exif_transpose(corners)
         assert np.array_equal(np.asarray(as_seen(corners)), np.asarray(expected))
@@ -205,6 +215,144 @@ class TestOrientation:
         assert corners.getexif()[ORIENTATION] == 3
 
 
+# The decoder leaves out the finest cosines, where an average weighs all pixels: next to nothing in a picture whose
+# colours change slowly. Rounding to bytes, in YCbCr and in RGB, adds half a level. Off by one pixel it is 4 and more.
+DECODER_TOLERANCE = 1.0
+
+
+def photo(height: int, width: int) -> Image.Image:
+    """Noise so smooth that JPEG keeps it, from black to white."""
+    noise = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    return ImageOps.autocontrast(Image.fromarray(noise).filter(ImageFilter.GaussianBlur(5)))
+
+
+def mean_difference(one: Image.Image, other: Image.Image) -> float:
+    """In levels of 255."""
+    assert (one.mode, one.size) == (other.mode, other.size)
+    return float(np.abs(np.asarray(one).astype(int) - np.asarray(other)).mean())
+
+
+class TestReduced:
+    def test_squares_are_averaged_by_hand(self, tmp_path):
+        """Five columns: two squares, and what is left over by itself."""
+        grey = np.array([[0, 10, 100, 100, 7], [20, 30, 200, 200, 9]], dtype=np.uint8)
+        Image.fromarray(grey).save(tmp_path / "a.png")
+        assert np.asarray(read_reduced_picture(tmp_path / "a.png", 2))[:, :, 0].tolist() == [[15, 150, 8]]
+
+    @pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "tiff", "bmp", "gif"])
+    @pytest.mark.parametrize(
+        ("size", "reduction", "expected"),
+        [
+            ((48, 64), 2, (24, 32)),
+            ((48, 64), 8, (6, 8)),
+            ((33, 47), 2, (17, 24)),
+            ((33, 47), 4, (9, 12)),
+            ((33, 41), 8, (5, 6)),
+            ((9, 2), 8, (2, 1)),
+            ((1, 1), 4, (1, 1)),
+        ],
+    )
+    def test_sides_are_rounded_up(self, tmp_path, suffix, size, reduction, expected):
+        path = tmp_path / f"a.{suffix}"
+        Image.new("RGB", (size[1], size[0]), (40, 80, 120)).save(path)
+        pixels = np.asarray(read_reduced_picture(path, reduction))
+        assert pixels.shape == (*expected, 3)
+        assert np.abs(pixels.astype(int) - (40, 80, 120)).max() <= 6  # GIF's palette, JPEG's rounding
+
+    @pytest.mark.parametrize("reduction", REDUCTIONS)
+    @pytest.mark.parametrize("options", [{}, {"subsampling": 0}, {"progressive": True}], ids=str)
+    @pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+    def test_the_decoder_reduces_as_an_average_does(self, tmp_path, mode, options, reduction):
+        """By oracle: the whole picture decoded, then averaged; sides that do not divide, too."""
+        path = tmp_path / "a.jpg"
+        photo(203, 301).convert(mode).save(path, quality=95, **options)
+        average = read_picture(path).reduce(reduction)
+        assert mean_difference(read_reduced_picture(path, reduction), average) < DECODER_TOLERANCE
+        moved = Image.fromarray(np.roll(np.asarray(average), 1, axis=1))
+        assert mean_difference(moved, average) > 4 * DECODER_TOLERANCE  # what the tolerance would not let pass
+
+    @pytest.mark.parametrize("orientation", [1, *sorted(TURNS)])
+    @pytest.mark.parametrize("suffix", ["jpg", "png", "tiff"])
+    def test_turned_pictures(self, tmp_path, suffix, orientation):
+        """By law: turned and reduced is reduced and turned. The sides divide, so both have the same squares."""
+        exif = Image.Exif()
+        exif[ORIENTATION] = orientation
+        path = tmp_path / f"a.{suffix}"
+        photo(96, 160).save(path, exif=exif, **({"quality": 95} if suffix == "jpg" else {}))
+        whole, reduced = read_picture(path), read_reduced_picture(path, 4)
+        assert reduced.size == ((24, 40) if whole.height > whole.width else (40, 24))
+        assert mean_difference(reduced, whole.reduce(4)) < (DECODER_TOLERANCE if suffix == "jpg" else 0.01)
+
+    def test_a_jpeg_held_sideways_with_odd_sides(self, tmp_path):
+        exif = Image.Exif()
+        exif[ORIENTATION] = 6
+        photo(101, 203).save(tmp_path / "a.jpg", exif=exif)
+        assert read_picture(tmp_path / "a.jpg").size == (101, 203)
+        assert read_reduced_picture(tmp_path / "a.jpg", 4).size == (26, 51)
+
+    def test_alpha_lies_on_white_before_it_is_averaged(self, tmp_path):
+        """Half of the pixels see-through: their colour, black, does not bleed into the average."""
+        image = Image.new("RGBA", (4, 4), (0, 0, 0, 0))
+        image.paste((*BLUE, 255), (0, 0, 2, 4))
+        image.save(tmp_path / "a.png")
+        assert np.asarray(read_reduced_picture(tmp_path / "a.png", 4)).tolist() == [[[128, 128, 255]]]
+
+    def test_a_palette_is_averaged_by_colour(self, tmp_path):
+        """Not by the numbers in the palette."""
+        image = Image.new("P", (4, 2))
+        image.putpalette([*RED, *GREEN, *BLUE])
+        image.paste(2, (0, 0, 2, 2))
+        image.save(tmp_path / "a.png")
+        assert np.asarray(read_reduced_picture(tmp_path / "a.png", 4)).tolist() == [[[128, 0, 128]]]
+
+    def test_sixteen_bits(self, tmp_path):
+        Image.fromarray(np.array([[0, 65535], [0, 65535]], dtype=np.uint16)).save(tmp_path / "a.png")
+        assert np.asarray(read_reduced_picture(tmp_path / "a.png", 2)).tolist() == [[[128] * 3]]
+
+    def test_several_pictures_in_one_file(self, tmp_path):
+        """What phones call JPEG is often MPO: the first picture, by the decoder."""
+        path = tmp_path / "a.jpg"
+        photo(96, 160).save(path, format="MPO", quality=95, save_all=True, append_images=[Image.new("RGB", (8, 8))])
+        with Image.open(path) as image:
+            assert image.format == "MPO"
+        assert mean_difference(read_reduced_picture(path, 8), read_picture(path).reduce(8)) < DECODER_TOLERANCE
+
+    @pytest.mark.parametrize("given", [1, 2, 4])
+    def test_a_decoder_that_gives_less(self, tmp_path, monkeypatch, given):
+        """The rest is averaged."""
+        path, real = tmp_path / "a.jpg", JpegImagePlugin.JpegImageFile.draft
+        photo(203, 301).save(path, quality=95)
+        average = read_picture(path).reduce(8)
+
+        def less(image: JpegImagePlugin.JpegImageFile, mode: str, _) -> object:
+            return real(image, mode, (image.width // given, image.height // given)) if given > 1 else None
+
+        monkeypatch.setattr(JpegImagePlugin.JpegImageFile, "draft", less)
+        reduced = read_reduced_picture(path, 8)
+        assert reduced.size == (38, 26)
+        assert mean_difference(reduced, average) < DECODER_TOLERANCE
+
+    def test_a_jpeg_is_never_decoded_whole(self, tmp_path, monkeypatch):
+        """What it is all for: the pixels that are loaded are as few as those that are asked for."""
+        sizes, real = [], JpegImagePlugin.JpegImageFile.load
+
+        def load(image: JpegImagePlugin.JpegImageFile) -> object:
+            loaded = real(image)
+            sizes.append(image.im.size)
+            return loaded
+
+        photo(203, 301).save(tmp_path / "a.jpg")
+        monkeypatch.setattr(JpegImagePlugin.JpegImageFile, "load", load)
+        read_reduced_picture(tmp_path / "a.jpg", 4)
+        assert set(sizes) == {(76, 51)}
+
+    @pytest.mark.parametrize("reduction", [0, 1, 3, 16])
+    def test_other_reductions_are_refused(self, tmp_path, reduction):
+        Image.new("RGB", (32, 32)).save(tmp_path / "a.png")
+        with pytest.raises(ValueError, match=f"by 2, 4 or 8, not by {reduction}"):
+            read_reduced_picture(tmp_path / "a.png", reduction)
+
+
 class TestTensors:
     def test_by_hand(self, corners):
         pixels = to_tensor(corners)
@@ -223,7 +371,9 @@ class TestTensors:
 
 
 class TestRefusals:
-    @pytest.fixture(params=[read_picture, read_size], ids=["picture", "size"])
+    @pytest.fixture(
+        params=[read_picture, read_size, partial(read_reduced_picture, reduction=2)], ids=["picture", "size", "reduced"]
+    )
     def read(self, request):
         return request.param
 
@@ -255,6 +405,21 @@ class TestRefusals:
             read_picture(path)
         assert str(caught.value).startswith(f"{path}: ")
         assert "\n" not in str(caught.value)
+
+    @pytest.mark.parametrize("share", [0.3, 0.6, 0.9, 0.99])
+    @pytest.mark.parametrize("reduction", REDUCTIONS)
+    @pytest.mark.parametrize("progressive", [False, True])
+    def test_a_truncated_jpeg_says_the_same_when_it_is_reduced(self, tmp_path, progressive, reduction, share):
+        path = tmp_path / "a.jpg"
+        photo(203, 301).save(path, progressive=progressive)
+        content = path.read_bytes()
+        path.write_bytes(content[: int(share * len(content))])
+        said = []
+        for read in (read_picture, partial(read_reduced_picture, reduction=reduction)):
+            with pytest.raises(DataError, match=r"a\.jpg: cannot be read as a picture \(.+\)$") as caught:
+                read(path)
+            said.append(str(caught.value))
+        assert said[0] == said[1]
 
     def test_a_decompression_bomb(self, read, tmp_path, monkeypatch):
         """Refused from its header, before its pixels fill the memory: also where Pillow would only warn."""

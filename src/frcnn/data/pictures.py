@@ -31,12 +31,26 @@ TURNS = {  # what each of its values asks for; 1 is upright
 }
 SIDEWAYS = frozenset({5, 6, 7, 8})  # those that swap width and height
 MAX_8_BIT, MAX_16_BIT = 255, 65535
+REDUCTIONS = (8, 4, 2)  # by what JPEG's decoder can divide the sides of a picture
 
 
 def read_picture(path: Path) -> Image.Image:
     """The picture in `path` as a person sees it, RGB. Raises DataError where there is none or it is broken."""
     with _opened(path) as image:
         return as_seen(image)
+
+
+def read_reduced_picture(path: Path, reduction: int) -> Image.Image:
+    """What `read_picture` gives with its sides divided by 2, 4 or 8 and rounded up, for a fraction of the work.
+
+    JPEG's decoder does it where it can; else squares of pixels are averaged. Raises DataError.
+    """
+    if reduction not in REDUCTIONS:
+        raise ValueError(f"a picture is reduced by 2, 4 or 8, not by {reduction}")
+    with _opened(path) as image:
+        rest = reduction // _reduced_by_decoder(image, reduction)
+        seen = as_seen(image)
+        return seen if rest == 1 else seen.reduce(rest)
 
 
 def read_size(path: Path) -> tuple[int, int]:
@@ -99,6 +113,13 @@ def _opened(path: Path) -> Iterator[Image.Image]:
     except Exception as error:  # Pillow's decoders raise what they please on broken files
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise DataError(f"{path}: cannot be read as a picture ({reason.splitlines()[0]})") from error
+
+
+def _reduced_by_decoder(image: Image.Image, reduction: int) -> int:
+    """Asks the decoder to reduce, and tells by how much it will: never by more than asked; but for JPEG, by 1."""
+    width, height = image.size
+    drafted = image.draft("RGB", (max(1, width // reduction), max(1, height // reduction)))
+    return 1 if drafted is None else round(width / drafted[1][2])  # the width it gives, before it is rounded up
 
 
 def _orientation(read_exif: Callable[[], Image.Exif]) -> int:
