@@ -148,6 +148,7 @@ class DataConfig(Section):
     bad_boxes: Literal["refuse", "skip"] = "refuse"
     ignore_regions: bool = False  # no negatives on difficult and crowd objects
     group_by_aspect: bool = True  # wide pictures with wide ones, tall with tall
+    reduce_large: bool = True  # decode pictures of twice the network's size and more at a half, a quarter or an eighth
     workers: Annotated[int, Field(ge=0)] = 2
 
 

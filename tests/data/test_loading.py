@@ -10,15 +10,19 @@ import time
 from collections import Counter
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch.testing import assert_close
 
+from frcnn.config import InputConfig
 from frcnn.data import loading
 from frcnn.data.dataset import Dataset, load_dataset
 from frcnn.data.loading import Batch, batches, evaluation_batches, number_of_batches
-from frcnn.data.pictures import read_picture, to_tensor
+from frcnn.data.pictures import ORIENTATION, read_picture, read_reduced_picture, to_tensor
 from frcnn.errors import DataError, FrcnnError
+from frcnn.model.preprocess import network_size
 from frcnn.ops.boxes import flip_horizontally
 
 WIDE, TALL = (24, 32), (32, 24)
@@ -234,6 +238,166 @@ class TestEvaluation:
     @pytest.mark.parametrize("workers", [0, 2])
     def test_nothing(self, dataset, workers):
         assert list(evaluation_batches(Dataset((), dataset.class_names), 2, workers)) == []
+
+
+def rule(**settings) -> InputConfig:
+    """Half of what the pictures of these tests measure: a short side of 12, at most 100 long."""
+    plain = {"short_side": 12, "long_side": 100, "mean": (0, 0, 0), "std": (1, 1, 1), "padding": "exact"}
+    return InputConfig(**(plain | settings))
+
+
+def targets_by_name(loaded: list[Batch]) -> dict:
+    return {path.stem: t for batch in loaded for path, t in zip(batch.pictures, batch.targets, strict=True)}
+
+
+class TestReduction:
+    @pytest.mark.parametrize(
+        ("size", "settings", "expected"),
+        [
+            ((24, 32), {}, 2),  # seen at 12 x 16
+            ((23, 32), {}, 1),
+            ((24, 31), {}, 2),  # at 12 x 15: the network rounds down
+            ((32, 24), {}, 2),
+            ((46, 64), {}, 2),
+            ((48, 64), {}, 4),
+            ((95, 127), {}, 4),
+            ((96, 128), {}, 8),
+            ((3000, 4000), {}, 8),  # never by more
+            ((12, 16), {}, 1),
+            ((5, 6), {}, 1),  # made larger
+            ((40, 400), {"long_side": 100}, 4),  # at 10 x 100: the long side decides
+            ((40, 399), {"long_side": 100}, 2),
+            ((24, 100), {"resize": "square"}, 2),  # at 12 x 12
+            ((100, 23), {"resize": "square"}, 1),
+            ((3024, 4032), {"short_side": 320, "long_side": 640}, 8),  # twelve megapixels, at 320 x 426
+            ((3024, 4032), {"short_side": 800, "long_side": 1333}, 2),
+        ],
+    )
+    def test_by_hand(self, size, settings, expected):
+        assert loading._reduction(size, rule(**settings)) == expected
+
+    def test_the_network_sees_no_more_than_there_is(self):
+        """By law: what is reduced is as large as the network sees it; by the next reduction it would not be."""
+        for height in range(1, 130, 3):
+            for width in range(1, 130, 2):
+                seen, by = network_size((height, width), rule()), loading._reduction((height, width), rule())
+                assert by == 1 or (height >= by * seen[0] and width >= by * seen[1])
+                assert by == 8 or height < 2 * by * seen[0] or width < 2 * by * seen[1]
+
+    def test_pixels_and_boxes_by_hand(self, make_voc):
+        """33 x 50 becomes 9 x 13: y by 9/33, x by 13/50. A box that is the whole picture still is."""
+        objects = [("cat", (11, 12, 40, 22)), ("cat", (1, 1, 50, 33))]
+        dataset = load_dataset([make_voc({"a": objects}, {"train": ["a"]}, size=(33, 50))], "train")
+        options = {"seed": 0, "epoch": 0, "group_by_aspect": True, "workers": 0, "ignore_regions": False}
+        expected = torch.tensor([[10 * 13 / 50, 11 * 9 / 33, 40 * 13 / 50, 22 * 9 / 33], [0, 0, 13, 9]])
+        mirrored = torch.tensor([[13 - 40 * 13 / 50, 11 * 9 / 33, 13 - 10 * 13 / 50, 22 * 9 / 33], [0, 0, 13, 9]])
+        pixels = to_tensor(read_reduced_picture(dataset.examples[0].picture, 4))
+        assert pixels.shape == (3, 9, 13)
+        for flip, boxes, image in ((0.0, expected, pixels), (1.0, mirrored, pixels.flip(2))):
+            (batch,) = batches(dataset, 1, flip=flip, reduce_to=rule(short_side=8), **options)
+            assert torch.equal(batch.images[0], image)
+            assert_close(batch.targets[0].boxes, boxes)
+            assert batch.targets[0].boxes.dtype == torch.float32
+            assert torch.equal(batch.targets[0].boxes[1], torch.tensor([0.0, 0.0, 13.0, 9.0]))  # to the last bit
+
+    @pytest.mark.parametrize("side", [641, 1001, 2999, 4001, 4033, 12345])
+    def test_a_box_that_ends_with_the_picture_never_leaves_it(self, side):
+        """Whatever the sides: anchors and boxes beyond the border are treated otherwise."""
+        whole = torch.tensor([[0.0, 0.0, side, side + 2]])
+        for by in (2, 4, 8):
+            height, width = -(-(side + 2) // by), -(-side // by)
+            reduced = loading._scaled(whole, (side + 2, side), (height, width))
+            assert reduced.tolist() == [[0, 0, width, height]]
+
+    @pytest.mark.parametrize("flip", [0.0, 1.0])
+    def test_what_the_network_is_taught_stays_the_same(self, epoch, flip):
+        """By law: boxes are the same share of their picture."""
+        whole, reduced = epoch(flip=flip), epoch(flip=flip, reduce_to=rule())
+        for one, other in zip(whole, reduced, strict=True):
+            for image, small, target, expected in zip(
+                one.images, other.images, other.targets, one.targets, strict=True
+            ):
+                assert small.shape[1:] == tuple(side // 2 for side in image.shape[1:])
+                assert_close(target.boxes * 2, expected.boxes, rtol=0, atol=0)
+                assert torch.equal(target.class_ids, expected.class_ids)
+
+    def test_regions_to_ignore_are_scaled_too(self, epoch):
+        target = targets_by_name(epoch(ignore_regions=True, reduce_to=rule()))["a"]
+        assert target.ignored.tolist() == [False, True]
+        assert target.ignored_boxes().tolist() == [[2, 2.5, 10, 11]]
+        assert target.boxes.tolist()[0] == [0, 0, 4.5, 4.5]
+
+    def test_pictures_below_twice_the_size_stay_as_they_are(self, epoch):
+        """Byte for byte, boxes as well."""
+        assert_same(epoch(flip=0.5, reduce_to=rule(short_side=13)), epoch(flip=0.5))
+
+    def test_each_picture_by_its_own_size(self, make_voc):
+        sizes = {"a": (24, 32), "b": (23, 32), "c": (200, 100), "d": (48, 64)}
+        pictures = {name: [("cat", (1, 1, 20, 20))] for name in sizes}
+        dataset = load_dataset([make_voc(pictures, {"train": list(sizes)}, size=sizes)], "train")
+        options = {"seed": 0, "epoch": 0, "flip": 0, "group_by_aspect": False, "workers": 0, "ignore_regions": False}
+        loaded = list(batches(dataset, 4, reduce_to=rule(), **options))
+        shapes = {name: tuple(image.shape[1:]) for name, image in by_name(loaded).items()}
+        assert shapes == {"a": (12, 16), "b": (23, 32), "c": (25, 13), "d": (12, 16)}
+        assert targets_by_name(loaded)["c"].boxes[0].tolist() == pytest.approx([0, 0, 20 * 13 / 100, 20 / 8])
+
+    @pytest.mark.parametrize("suffix", ["jpg", "png"])
+    def test_boxes_follow_what_they_lie_on_when_a_picture_is_turned(self, make_voc, suffix):
+        """A white square on black, its box told for the upright picture: still there when turned and reduced."""
+        folder = make_voc({"a": [("cat", (9, 41, 24, 72))]}, {"train": ["a"]}, size=(96, 48))
+        pixels = np.zeros((96, 48, 3), dtype=np.uint8)
+        pixels[40:72, 8:24] = 255
+        exif = Image.Exif()
+        exif[ORIENTATION] = 6  # stored lying on its side
+        (folder / "JPEGImages/a.jpg").unlink()
+        lying = Image.fromarray(pixels).transpose(Image.Transpose.ROTATE_90)
+        lying.save(folder / f"JPEGImages/a.{suffix}", exif=exif, **({"quality": 95} if suffix == "jpg" else {}))
+        dataset = load_dataset([folder], "train")
+        assert dataset.examples[0].size == (96, 48)
+        options = {"seed": 0, "epoch": 0, "group_by_aspect": True, "workers": 0, "ignore_regions": False}
+        for flip, box in ((0.0, [2, 10, 6, 18]), (1.0, [6, 10, 10, 18])):
+            (batch,) = batches(dataset, 1, flip=flip, reduce_to=rule(), **options)
+            assert batch.images[0].shape == (3, 24, 12)
+            assert batch.targets[0].boxes.tolist() == [box]
+            x1, y1, x2, y2 = box
+            assert batch.images[0][:, y1:y2, x1:x2].min() > 0.9
+            outside = batch.images[0].clone()
+            outside[:, y1:y2, x1:x2] = 0
+            assert outside.max() < 0.1
+
+    @pytest.mark.parametrize("workers", [1, 3])
+    def test_workers_change_nothing(self, epoch, workers):
+        """Row 31: which pictures are reduced, and how, is settled before a process is asked."""
+        options = {"flip": 0.5, "group_by_aspect": True, "reduce_to": rule()}
+        assert_same(epoch(workers=workers, **options), epoch(**options))
+
+    @pytest.mark.parametrize("workers", [0, 2])
+    @pytest.mark.parametrize("skip", [1, 4])
+    def test_skip_continues_an_epoch(self, epoch, skip, workers):
+        options = {"flip": 0.5, "group_by_aspect": True, "seed": 3, "epoch": 1, "reduce_to": rule()}
+        assert_same(epoch(skip=skip, workers=workers, **options), epoch(**options)[skip:])
+
+    def test_the_order_and_the_flips_are_those_of_whole_pictures(self, epoch):
+        options = {"flip": 0.5, "group_by_aspect": True}
+        assert stems(epoch(reduce_to=rule(), **options)) == stems(epoch(**options))
+
+    @pytest.mark.parametrize("workers", [0, 2])
+    def test_a_truncated_picture_is_named(self, dataset, epoch, workers):
+        path = dataset.examples[4].picture
+        path.write_bytes(path.read_bytes()[:-200])
+        said = []
+        for reduce_to in (None, rule()):
+            with pytest.raises(DataError) as caught:
+                epoch(workers=workers, reduce_to=reduce_to)
+            said.append(str(caught.value))
+        assert said[0] == said[1]
+        assert said[0].startswith(f"{path}: cannot be read as a picture")
+        assert "\n" not in said[0]
+
+    def test_the_data_set_is_left_as_it_is(self, dataset, epoch):
+        before = [example.target.boxes.clone() for example in dataset.examples]
+        epoch(flip=1.0, ignore_regions=True, reduce_to=rule())
+        assert_close([example.target.boxes for example in dataset.examples], before, rtol=0, atol=0)
 
 
 class TestErrors:

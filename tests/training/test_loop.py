@@ -10,11 +10,11 @@ import torch
 from rich.console import Console
 from safetensors import safe_open
 
-from frcnn.config import load_config
+from frcnn.config import load_config, load_preset, override, preset_names
 from frcnn.errors import ConfigError, DataError, FrcnnError, UsageError
 from frcnn.structures import Losses
 from frcnn.training import loop
-from frcnn.training.loop import seed_of_step, train
+from frcnn.training.loop import reduction_rule, seed_of_step, train
 from frcnn.weights.model_file import load_model
 
 SMALL = (
@@ -289,3 +289,82 @@ def test_a_backbone_that_cannot_be_is_found_before_the_data_is_touched(tmp_path)
         run(tmp_path / "absent", tmp_path / "run", backbone="imagenet")
     with pytest.raises(FrcnnError, match=r"nowhere\.safetensors: no such file"):
         run(tmp_path / "absent", tmp_path / "run", "train.backbone=nowhere.safetensors")
+
+
+LARGE = ("model.input.short_side=30", "model.input.long_side=60")  # the pictures of `voc_set` are twice as large
+
+
+def test_large_pictures_are_reduced_for_training_alone(voc_set, tmp_path, monkeypatch):
+    """Validation sees them whole, as whoever uses the model will."""
+    trained, evaluated = set(), set()
+    step, evaluate = loop.train_step, loop.evaluate_model
+
+    def training(run, batch):
+        trained.update(tuple(image.shape[1:]) for image in batch.images)
+        return step(run, batch)
+
+    def evaluating(model, *arguments, **options):
+        def seen(_, inputs):
+            evaluated.update(tuple(image.shape[1:]) for image in inputs[0])
+
+        with model.register_forward_pre_hook(seen):
+            return evaluate(model, *arguments, **options)
+
+    monkeypatch.setattr(loop, "train_step", training)
+    monkeypatch.setattr(loop, "evaluate_model", evaluating)
+    run(voc_set, tmp_path / "run", *LARGE, "train.epochs=1")
+    assert trained <= {(30, 40), (40, 30)}
+    assert evaluated <= {(60, 80), (80, 60)}
+    assert trained
+    assert evaluated
+
+
+def test_reducing_can_be_declined(voc_set, tmp_path):
+    """The setting is written down, and makes a difference."""
+    for name, setting in (("a", "true"), ("b", "false")):
+        run(voc_set, tmp_path / name, *LARGE, "train.epochs=1", f"data.reduce_large={setting}")
+    assert [load_config(tmp_path / name / "config.toml").data.reduce_large for name in "ab"] == [True, False]
+    a, b = (tensors(tmp_path / name / "last.safetensors") for name in "ab")
+    assert any(not torch.equal(a[key], b[key]) for key in a)
+
+
+def test_a_run_on_reduced_pictures_resumes_with_the_same_bytes(voc_set, tmp_path, monkeypatch):
+    run(voc_set, tmp_path / "whole", *LARGE, "train.epochs=1")
+    real, taken = loop.train_step, []
+
+    def interrupted(training, batch):
+        if taken:
+            raise KeyboardInterrupt
+        taken.append(batch)
+        return real(training, batch)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "train_step", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            run(voc_set, tmp_path / "parts", *LARGE, "train.epochs=1", "data.workers=2")
+    run(voc_set, tmp_path / "parts", resume=True)
+    whole, parts = (tensors(tmp_path / name / "last.safetensors") for name in ("whole", "parts"))
+    assert all(torch.equal(whole[key], parts[key]) for key in whole)
+
+
+@pytest.mark.parametrize("preset", preset_names())
+def test_presets_that_measure_proposals_in_original_pixels_reduce_nothing(preset):
+    """The paper's two: at least 16 pixels of the picture as it was handed in."""
+    config = load_preset(preset)
+    assert reduction_rule(config) == (None if preset in ("vgg16", "zf") else config.model.input)
+
+
+@pytest.mark.parametrize(
+    ("preset", "overrides", "reduces"),
+    [
+        ("tiny", ["data.reduce_large=false"], False),
+        ("tiny", ["model.rpn.min_size_scaled=true"], False),
+        ("tiny", ["model.rpn.min_size_scaled=true", "model.rpn.min_size=0"], True),
+        ("vgg16", ["model.rpn.min_size=0"], True),
+        ("vgg16", ["model.rpn.min_size_scaled=false"], True),
+        ("vgg16", ["model.rpn.min_size_scaled=false", "data.reduce_large=false"], False),
+    ],
+)
+def test_what_is_asked_for_decides_on_the_reduction(preset, overrides, reduces):
+    config = override(load_preset(preset), overrides)
+    assert reduction_rule(config) == (config.model.input if reduces else None)

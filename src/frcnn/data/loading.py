@@ -18,10 +18,12 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as Map
 
+from frcnn.config import InputConfig
 from frcnn.data.dataset import Dataset, Example
-from frcnn.data.pictures import as_floats, read_picture, to_bytes
+from frcnn.data.pictures import REDUCTIONS, as_floats, read_picture, read_reduced_picture, to_bytes
 from frcnn.errors import DataError, FrcnnError
-from frcnn.ops.boxes import flip_horizontally
+from frcnn.model.preprocess import network_size
+from frcnn.ops.boxes import flip_horizontally, scale_boxes
 from frcnn.structures import Target
 
 PREFETCH = 2  # batches that each worker keeps ready: what bounds their memory
@@ -33,7 +35,7 @@ Loaded = list[UInt8[Tensor, "3 _ _"]] | str  # the pictures of one batch, or why
 
 @dataclass
 class Batch:
-    """Pictures of any sizes, what is in them, and where they come from."""
+    """Pictures of any sizes, what is in them (in the pixels of `images`), and where they come from."""
 
     images: list[Float[Tensor, "3 _ _"]]
     targets: list[Target]
@@ -41,10 +43,11 @@ class Batch:
 
 
 class Order(NamedTuple):
-    """One picture to load: its number in the data set, and is it mirrored?"""
+    """One picture to load: its number in the data set, is it mirrored, and by what are its sides divided?"""
 
     number: int
     flipped: bool
+    reduction: int = 1
 
 
 def batches(
@@ -58,14 +61,18 @@ def batches(
     workers: int,
     ignore_regions: bool,
     skip: int = 0,
+    reduce_to: InputConfig | None = None,
 ) -> Iterator[Batch]:
     """One epoch of training, each picture once: a function of seed and epoch alone, whatever the number of workers.
 
     Starts with the batch numbered `skip`, without loading those before it. Objects to be ignored are left out of the
-    targets unless `ignore_regions`. Raises DataError naming the picture that cannot be read.
+    targets unless `ignore_regions`. Pictures at least twice as large as the network will see them by the rule
+    `reduce_to` are reduced while they are decoded, which is most of the work on large photos; None leaves all as they
+    are. Raises DataError naming the picture that cannot be read.
     """
     numbers = _training_order(dataset, batch_size, seed, epoch, group_by_aspect=group_by_aspect)
-    orders = [[Order(i, _is_flipped(i, seed, epoch, flip)) for i in batch] for batch in numbers[skip:]]
+    reductions = [_reduction(example.size, reduce_to) for example in dataset.examples]
+    orders = [[Order(i, _is_flipped(i, seed, epoch, flip), reductions[i]) for i in batch] for batch in numbers[skip:]]
     return _loaded(dataset, orders, workers, whole_targets=ignore_regions)
 
 
@@ -112,6 +119,15 @@ def _is_flipped(number: int, seed: int, epoch: int, probability: float) -> bool:
     return random.Random(f"flip {seed} {epoch} {number}").random() < probability
 
 
+def _reduction(size: tuple[int, int], rule: InputConfig | None) -> int:
+    """The largest that leaves a picture of `size` no smaller than the network will see it; 1 where there is none."""
+    if rule is None:
+        return 1
+    height, width = network_size(size, rule)
+    fitting = (by for by in REDUCTIONS if size[0] >= by * height and size[1] >= by * width)
+    return next(fitting, 1)
+
+
 def _loaded(dataset: Dataset, orders: list[list[Order]], workers: int, *, whole_targets: bool) -> Iterator[Batch]:
     pictures = [example.picture for example in dataset.examples]
     loading = _in_processes(pictures, orders, workers)
@@ -119,12 +135,12 @@ def _loaded(dataset: Dataset, orders: list[list[Order]], workers: int, *, whole_
         for order, images in zip(orders, loading, strict=True):
             if isinstance(images, str):
                 raise DataError(images)
-            examples = [dataset.examples[number] for number, _ in order]
+            examples = [dataset.examples[number] for number, _, _ in order]
             yield Batch(
                 [as_floats(pixels) for pixels in images],
                 [
-                    _target(example, pixels.shape[2], flipped, whole=whole_targets)
-                    for example, pixels, (_, flipped) in zip(examples, images, order, strict=True)
+                    _target(example, (pixels.shape[1], pixels.shape[2]), one, whole=whole_targets)
+                    for example, pixels, one in zip(examples, images, order, strict=True)
                 ],
                 [example.picture for example in examples],
             )
@@ -132,9 +148,21 @@ def _loaded(dataset: Dataset, orders: list[list[Order]], workers: int, *, whole_
         loading.close()
 
 
-def _target(example: Example, width: int, flipped: bool, *, whole: bool) -> Target:
+def _target(example: Example, size: tuple[int, int], order: Order, *, whole: bool) -> Target:
+    """The objects in the pixels of the picture that was loaded, of (height, width) `size`."""
     target = example.target if whole else example.target.learnt()
-    return Target(flip_horizontally(target.boxes, width), target.class_ids, target.ignored) if flipped else target
+    boxes = target.boxes
+    if order.reduction > 1:
+        boxes = _scaled(boxes, example.size, size)
+    if order.flipped:
+        boxes = flip_horizontally(boxes, size[1])
+    return Target(boxes, target.class_ids, target.ignored)
+
+
+def _scaled(boxes: Float[Tensor, "G 4"], size: tuple[int, int], new_size: tuple[int, int]) -> Float[Tensor, "G 4"]:
+    """By the exact ratio of each axis: sides are rounded up, and a box that ends with its picture must still do so."""
+    exact = boxes.double()  # in float32, 4001 * (2001 / 4001) is 2001.0001: outside the picture
+    return scale_boxes(exact, (new_size[0] / size[0], new_size[1] / size[1])).float()
 
 
 class _Pictures(Map[Loaded]):
@@ -150,7 +178,9 @@ class _Pictures(Map[Loaded]):
             return str(error)
 
     def _load(self, order: Order) -> UInt8[Tensor, "3 H W"]:
-        pixels = to_bytes(read_picture(self.paths[order.number]))  # bytes cross processes four times as fast
+        path = self.paths[order.number]
+        picture = read_picture(path) if order.reduction == 1 else read_reduced_picture(path, order.reduction)
+        pixels = to_bytes(picture)  # bytes cross processes four times as fast
         return pixels.flip(2) if order.flipped else pixels
 
 

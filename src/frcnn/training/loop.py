@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
-from frcnn.config import Config, to_toml
+from frcnn.config import Config, InputConfig, to_toml
 from frcnn.data.dataset import Dataset, training_splits
 from frcnn.data.loading import Batch, batches, number_of_batches
 from frcnn.device import autocast, choose_device
@@ -174,7 +174,16 @@ def training_batches(run: Training, epoch: int, skip: int) -> Iterator[Batch]:
         workers=data.workers,
         ignore_regions=data.ignore_regions,
         skip=skip,
+        reduce_to=reduction_rule(run.config),
     )
+
+
+def reduction_rule(config: Config) -> InputConfig | None:
+    """By which rule large pictures are reduced while they are loaded; None: not at all."""
+    rpn = config.model.rpn
+    if rpn.min_size_scaled and rpn.min_size > 0:
+        return None  # proposals are measured in original pixels: in a reduced picture others would be dropped
+    return config.model.input if config.data.reduce_large else None
 
 
 def train_step(run: Training, batch: Batch) -> tuple[Losses, float]:
