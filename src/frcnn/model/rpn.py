@@ -8,7 +8,7 @@ Legend: N pictures, A anchors a cell, H*W cells, R = sum over levels of H*W*A, G
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -95,25 +95,28 @@ def anchors_of(
     Those of the last few sizes are remembered: pictures of one size share one tensor.
     """
     maps = tuple((features.shape[-2], features.shape[-1]) for features in pyramid)
-    return _anchors_of_maps(maps, input_size, tuple(strides), config, pyramid[0].device)
+    nominal = tuple((float(stride), float(stride)) for stride in strides)
+    measured = tuple((float(input_size[0] // height), float(input_size[1] // width)) for height, width in maps)
+    steps = measured if config.stride == "measured" else nominal
+    device = pyramid[0].device
+    return _anchors_of_maps(maps, steps, config.sizes, config.ratios, config.rounding, config.centred, device)
 
 
 @lru_cache(maxsize=KEPT_GRIDS)
 def _anchors_of_maps(
     maps: tuple[tuple[int, int], ...],
-    input_size: tuple[int, int],
-    strides: tuple[int, ...],
-    config: AnchorConfig,
+    strides: tuple[tuple[float, float], ...],
+    sizes: tuple[tuple[float, ...], ...],
+    ratios: tuple[float, ...],
+    rounding: Literal["none", "torchvision", "py-faster-rcnn"],
+    centred: bool,
     device: torch.device,
 ) -> Float[Tensor, "R 4"]:
     grids = []
-    for (height, width), sizes, nominal in zip(maps, config.sizes, strides, strict=True):
-        stride = (float(nominal), float(nominal))
-        if config.stride == "measured":
-            stride = (float(input_size[0] // height), float(input_size[1] // width))
-        offset = (stride[0] / 2, stride[1] / 2) if config.centred else (0.0, 0.0)
-        cells = cell_anchors(sizes, config.ratios, config.rounding).to(device)
-        grids.append(grid_anchors(cells, (height, width), stride, offset))
+    for map_size, stride, of_level in zip(maps, strides, sizes, strict=True):
+        offset = (stride[0] / 2, stride[1] / 2) if centred else (0.0, 0.0)
+        cells = cell_anchors(of_level, ratios, rounding).to(device)
+        grids.append(grid_anchors(cells, map_size, stride, offset))
     return torch.cat(grids)
 
 

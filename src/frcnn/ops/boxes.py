@@ -41,7 +41,8 @@ def clip(boxes: Float[Tensor, "R 4"], image_size: tuple[int, int]) -> Float[Tens
 def is_inside(boxes: Float[Tensor, "R 4"], image_size: tuple[int, int]) -> Bool[Tensor, " R"]:
     """Does the box lie within a picture of (height, width)? Touching the border is inside."""
     height, width = image_size
-    return (boxes[:, :2] >= 0).all(dim=1) & (boxes[:, 2] <= width) & (boxes[:, 3] <= height)
+    x1, y1, x2, y2 = boxes.unbind(dim=1)
+    return (x1 >= 0) & (y1 >= 0) & (x2 <= width) & (y2 <= height)
 
 
 def smaller_side(boxes: Float[Tensor, "R 4"]) -> Float[Tensor, " R"]:
