@@ -1,4 +1,7 @@
 import json
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +14,7 @@ from torch import nn
 from frcnn.config import override_sections
 from frcnn.errors import DataError, FrcnnError, ModelFileError, UsageError
 from frcnn.model.detector import FasterRCNN
-from frcnn.predict import Detector, as_image, load, open_model, predict
+from frcnn.predict import COMPILERS, Detector, as_image, load, open_model, predict
 from frcnn.structures import Detections
 from frcnn.weights.build import build
 from frcnn.weights.model_file import save_model
@@ -124,6 +127,35 @@ def test_bfloat16_finds_about_the_same_and_gives_float32(model, array):
     full, half = (Detector(model, "cpu", precision)(array) for precision in ("float32", "bfloat16"))
     assert half.boxes.dtype == half.scores.dtype == torch.float32
     assert float((half.scores[:5] - full.scores[:5]).abs().max()) < 0.1
+
+
+IN_ITS_OWN = """
+import sys, torch, frcnn, numpy as np
+torch.set_num_threads(1)
+detector, compiled = frcnn.load(sys.argv[1], "cpu"), frcnn.load(sys.argv[1], "cpu", compile=True)
+for size in ((90, 120, 3), (120, 90, 3), (90, 120, 3)):
+    array = np.random.default_rng(6).integers(0, 256, size, dtype=np.uint8)
+    ours, theirs = compiled(array), detector(array)
+    assert len(ours) > 3
+    torch.testing.assert_close(ours.boxes, theirs.boxes, rtol=0, atol=1e-2)
+    torch.testing.assert_close(ours.scores, theirs.scores, rtol=0, atol=1e-4)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not any(map(shutil.which, COMPILERS)), reason="torch.compile needs a C++ compiler")
+def test_a_compiled_detector_finds_the_same_at_several_sizes(model_file):
+    """In whole graphs, and in a process of its own, without the hook that checks shapes: it breaks graphs."""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", IN_ITS_OWN, model_file], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_compiling_without_a_compiler_says_so(model, monkeypatch):
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    with pytest.raises(UsageError, match=r"needs a C\+\+ compiler"):
+        Detector(model, "cpu", compile=True)
 
 
 def test_results_can_be_used_in_further_arithmetic(model, array):
