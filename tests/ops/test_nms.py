@@ -3,7 +3,7 @@ import torch
 import torchvision.ops
 
 from frcnn.ops import reference
-from frcnn.ops.nms import batched_nms, nms
+from frcnn.ops.nms import batched_nms, moved_apart, nms
 from frcnn.ops.reference import batched_nms as reference_batched_nms
 
 
@@ -90,3 +90,21 @@ def test_float16_is_raised():
     scores = torch.tensor([0.9, 0.8, 0.7], dtype=torch.float16)
     assert nms(boxes, scores, 0.5).tolist() == [0, 2]
     assert batched_nms(boxes, scores, torch.zeros(3, dtype=torch.long), 0.5).tolist() == [0, 2]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_groups_moved_apart_are_groups(seed):
+    """How CUDA keeps them apart, by torchvision's form on the CPU: also where a box is infinite, or none."""
+    boxes, scores = boxes_and_scores(200, seed)
+    groups = torch.randint(-3, 90, (200,), generator=torch.Generator().manual_seed(seed)) * 1000
+    boxes[7, 2], boxes[8] = float("inf"), float("nan")
+    kept = torchvision.ops.nms(moved_apart(boxes, groups), scores.double(), 0.3)
+    assert torch.equal(kept, batched_nms(boxes, scores, groups, 0.3))
+
+
+def test_moving_apart_rounds_nothing():
+    boxes = torch.tensor([[0.001, 1 / 3, 1e4 / 3, 1333.3333]]).repeat(90, 1)
+    groups = torch.arange(90)
+    moved = moved_apart(boxes, groups)
+    back = moved - (moved[:, :1] - moved[:1, :1])
+    assert torch.equal(back, boxes.double())

@@ -5,6 +5,7 @@ import torchvision.ops
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from frcnn.ops import reference
 from frcnn.ops.boxes import at_least_float32
 from frcnn.ops.kernels import operators
 
@@ -20,9 +21,8 @@ def nms(
     A box goes when its IoU with a kept, better one is strictly above the threshold. On the CPU the work ends with the
     last box that is wanted.
     """
-    if boxes.device.type == "cpu":
-        return batched_nms(boxes, scores, torch.zeros(len(boxes), dtype=torch.long), iou_threshold, max_keep)
-    return torchvision.ops.nms(at_least_float32(boxes), at_least_float32(scores), iou_threshold)[:max_keep]
+    groups = torch.zeros(len(boxes), dtype=torch.long, device=boxes.device)
+    return batched_nms(boxes, scores, groups, iou_threshold, max_keep)
 
 
 def batched_nms(
@@ -34,14 +34,28 @@ def batched_nms(
 ) -> Int[Tensor, " K"]:
     """NMS within each group (a class, or a pyramid level): groups never suppress each other.
 
-    They are kept apart by their numbers: moving groups apart by an offset can merge them by rounding.
+    On the CPU they are kept apart by their numbers, on CUDA by their places, in float64: in float32, groups that were
+    moved apart can merge by rounding.
     """
+    boxes, scores = at_least_float32(boxes), at_least_float32(scores)
     if boxes.device.type == "cpu":
         wanted = len(boxes) if max_keep is None else max_keep
-        return operators.suppress(at_least_float32(boxes), scores, groups, iou_threshold, wanted)
-    members = [(groups == group).nonzero().squeeze(1) for group in groups.unique()]
-    kept = [index[nms(boxes[index], scores[index], iou_threshold, max_keep)] for index in members]
-    if not kept:
-        return torch.zeros(0, dtype=torch.long, device=boxes.device)
-    survivors = torch.cat(kept).sort().values  # so that equal scores come in the order they were given
-    return survivors[scores[survivors].argsort(descending=True, stable=True)][:max_keep]
+        return operators.suppress(boxes, scores, groups, iou_threshold, wanted)
+    if boxes.device.type == "cuda":
+        return torchvision.ops.nms(moved_apart(boxes, groups), scores.double(), iou_threshold)[:max_keep]
+    return reference.batched_nms(boxes, scores, groups, iou_threshold, max_keep)
+
+
+def moved_apart(boxes: Float[Tensor, "R 4"], groups: Int[Tensor, " R"]) -> Float[Tensor, "R 4"]:
+    """The boxes of each group in a stretch of their own, in float64.
+
+    A stretch is a power of two long, so that a float32 coordinate moves without being rounded, unless it is below a
+    thousandth of a pixel.
+    """
+    if len(boxes) == 0:
+        return boxes.double()
+    rank = groups.unique(return_inverse=True)[1]
+    boxes = boxes.double()
+    farthest = torch.where(boxes.isfinite(), boxes.abs(), 0).amax()
+    stretch = 2 ** torch.ceil(torch.log2(2 * farthest + 1))
+    return boxes + (rank * stretch)[:, None]
