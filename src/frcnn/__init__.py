@@ -12,6 +12,7 @@ from frcnn.mismatch import explain_mismatch
 if TYPE_CHECKING:
     from frcnn import ops as ops
     from frcnn import weights as weights
+    from frcnn.benchmarking.run import benchmark as benchmark
     from frcnn.config import Config as Config
     from frcnn.errors import FrcnnError as FrcnnError
     from frcnn.evaluation.run import evaluate as evaluate
@@ -32,6 +33,7 @@ _ROOMS = {
     "FrcnnError": "errors",
     "Losses": "structures",
     "Target": "structures",
+    "benchmark": "benchmarking.run",
     "build": "weights.build",
     "evaluate": "evaluation.run",
     "load": "predict",
@@ -48,6 +50,7 @@ __all__ = [
     "FrcnnError",
     "Losses",
     "Target",
+    "benchmark",
     "build",
     "evaluate",
     "load",

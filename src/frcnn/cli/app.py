@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from frcnn.cli import data, demo, evaluate, predict, presets, train
+from frcnn.cli import benchmark, data, demo, evaluate, predict, presets, train
 from frcnn.cli.arguments import spread
 from frcnn.cli.errors import INTERRUPTED, WRONG_USAGE, complain, explain_usage
 
@@ -27,6 +27,7 @@ app.command("demo", epilog=demo.EXAMPLE)(demo.demo)
 app.command("train", epilog=train.EXAMPLE)(train.train)
 app.command("evaluate", epilog=evaluate.EXAMPLE)(evaluate.evaluate)
 app.command("predict", epilog=predict.EXAMPLE)(predict.predict)
+app.command("benchmark", epilog=benchmark.EXAMPLE)(benchmark.benchmark)
 app.command("presets", epilog=presets.EXAMPLE)(presets.presets)
 app.add_typer(data.app, name="data")
 
