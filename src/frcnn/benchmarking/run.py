@@ -3,13 +3,16 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from frcnn.benchmarking.data import data_measurements
 from frcnn.benchmarking.inference import inference_measurements
 from frcnn.benchmarking.machine import describe_machine
+from frcnn.benchmarking.memory import memory_measurements
 from frcnn.benchmarking.operators import operator_measurements
 from frcnn.benchmarking.report import Report
 from frcnn.benchmarking.rows import Measurement, Row, Setting
 from frcnn.benchmarking.targets import target_measurements
 from frcnn.benchmarking.training import training_measurements
+from frcnn.benchmarking.tutorial import tutorial_measurements
 from frcnn.config import preset_names
 from frcnn.device import choose_device
 from frcnn.errors import ModelFileError, UsageError
@@ -20,12 +23,19 @@ RUNS = 5
 def _ops(setting: Setting) -> Iterator[Measurement]:
     yield from operator_measurements(setting)
     yield from target_measurements(setting)
+    yield from tutorial_measurements(setting)
+
+
+def _training(setting: Setting) -> Iterator[Measurement]:
+    yield from training_measurements(setting)
+    yield from memory_measurements(setting)
 
 
 GROUPS: Mapping[str, Callable[[Setting], Iterator[Measurement]]] = {
     "ops": _ops,
     "inference": inference_measurements,
-    "training": training_measurements,
+    "training": _training,
+    "data": data_measurements,
 }
 
 

@@ -21,6 +21,7 @@ from frcnn.ops import box_iou, encode, match
 from frcnn.ops.matching import POSITIVE, Matches
 
 PICTURE, STRIDE, OBJECTS = (800, 800), 16, 20
+LOOPS = "Python loops"
 SEED = 0
 
 
@@ -55,8 +56,8 @@ def target_row(work: str, setting: Setting, size: tuple[int, int] = PICTURE) -> 
     )
     loops = seconds_of(lambda: targets_by_loops(features, size, objects), setting.device)
     ours, theirs = our_targets(features, size, objects), torchvision_targets(peer, features, size, objects)
-    peers = {"torchvision": times["torchvision"], "Python loops": loops}
-    return Row("ops", work, times["frcnn"], peers, notes=(_said(ours, theirs), "the loops run once"))
+    peers = {"torchvision": times["torchvision"], LOOPS: loops}
+    return Row("ops", work, times["frcnn"], peers, notes=(_said(ours, theirs), "the loops are counted once"))
 
 
 def our_targets(features: Tensor, size: tuple[int, int], objects: Float[Tensor, "G 4"]) -> AnchorTargets:
