@@ -4,7 +4,7 @@ from importlib.metadata import version
 
 import pytest
 
-VERBS = ["demo", "train", "evaluate", "predict", "presets", "data sample"]
+VERBS = ["demo", "train", "evaluate", "predict", "benchmark", "presets", "data sample"]
 
 
 def test_version(run):

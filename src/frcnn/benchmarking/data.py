@@ -1,6 +1,8 @@
 """How fast pictures come from the disk: our loader beside the one that torchvision's users write."""
 
+import sys
 import tempfile
+import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -62,15 +64,18 @@ def our_pictures(dataset: Dataset) -> float:
 
 def their_pictures(paths: Sequence[Path]) -> float:
     """One epoch; the sum of all pixels' means."""
-    loader = DataLoader(
-        _Pictures(paths),
-        BATCH,
-        shuffle=True,
-        num_workers=workers(),
-        collate_fn=list,
-        generator=torch.Generator().manual_seed(SEED),
-    )
-    return sum(float(image.mean()) for batch in loader for image in batch)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a fork beside threads: ours does the same
+        loader = DataLoader(
+            _Pictures(paths),
+            BATCH,
+            shuffle=True,
+            num_workers=workers(),
+            collate_fn=list,
+            multiprocessing_context="fork" if sys.platform == "linux" else None,  # as ours: it starts at once
+            generator=torch.Generator().manual_seed(SEED),
+        )
+        return sum(float(image.mean()) for batch in loader for image in batch)
 
 
 class _Pictures(Map[Tensor]):

@@ -17,8 +17,8 @@ from frcnn.benchmarking.timing import by_turns, seconds_of
 from frcnn.benchmarking.tutorial import overlaps_by_loops
 from frcnn.config import AnchorConfig, RPNConfig, load_preset
 from frcnn.model.rpn import anchors_of
-from frcnn.ops import box_iou, encode, match
-from frcnn.ops.matching import POSITIVE, Matches
+from frcnn.ops import encode, match
+from frcnn.ops.matching import POSITIVE, Matches, match_boxes
 
 PICTURE, STRIDE, OBJECTS = (800, 800), 16, 20
 LOOPS = "Python loops"
@@ -71,8 +71,9 @@ def our_targets(features: Tensor, size: tuple[int, int], objects: Float[Tensor, 
 
 def our_matches(objects: Float[Tensor, "G 4"], anchors: Float[Tensor, "R 4"], config: RPNConfig) -> Matches:
     """The rule of the RPN."""
-    return match(
-        box_iou(objects, anchors),
+    return match_boxes(
+        objects,
+        anchors,
         positive_above=config.positive_above,
         negative_below=config.negative_below,
         rescue=True,
