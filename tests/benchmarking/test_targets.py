@@ -3,7 +3,14 @@ import torch
 from torch.testing import assert_close
 
 from frcnn.benchmarking.rows import Setting
-from frcnn.benchmarking.targets import our_targets, target_row, targets_by_loops, torchvision_rpn, torchvision_targets
+from frcnn.benchmarking.targets import (
+    loops_row,
+    our_targets,
+    target_row,
+    targets_by_loops,
+    torchvision_rpn,
+    torchvision_targets,
+)
 
 SIZE = (160, 208)
 
@@ -25,8 +32,9 @@ def test_three_ways_to_the_same_targets(given):
         assert_close(ours.deltas, other.deltas)
 
 
-def test_the_row_says_that_they_are_the_same():
-    row = target_row("targets", Setting(runs=1), size=(96, 96))
-    assert list(row.peers) == ["torchvision", "Python loops"]
+@pytest.mark.parametrize(("row_of", "peer"), [(target_row, "torchvision"), (loops_row, "Python loops")])
+def test_the_rows_say_that_they_are_the_same(row_of, peer):
+    row = row_of("targets", Setting(runs=1), size=(96, 96))
+    assert list(row.peers) == [peer]
     assert row.notes[0].startswith(f"{6 * 6 * 9} anchors, ")
     assert "positive: identical; deltas within" in row.notes[0]

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -67,14 +68,21 @@ def _row(work: str, ours: Work, loops: Work, setting: Setting, note: str) -> Row
     return Row("ops", work, mine, {PEER: peer}, notes=(note, "the loop is counted once"))
 
 
-def overlaps_by_loops(objects: Sequence[Corners], anchors: Sequence[Corners]) -> list[list[float]]:
-    """IoU of every object with every anchor, pair by pair."""
-    overlaps = []
-    for box in objects:
-        row = []
-        for anchor in anchors:
-            row.append(overlap(box, anchor))
-        overlaps.append(row)
+def overlaps_by_loops(objects: Float[np.ndarray, "G 4"], anchors: Float[np.ndarray, "R 4"]) -> Float[np.ndarray, "G R"]:
+    """IoU of every anchor with every object, pair by pair, on rows of arrays."""
+    overlaps = np.empty((len(objects), len(anchors)), dtype=np.float32)
+    for column, anchor in enumerate(anchors):
+        x1, y1, x2, y2 = anchor
+        area = (x2 - x1) * (y2 - y1)
+        for row, box in enumerate(objects):
+            left, top, right, bottom = box
+            width = min([x2, right]) - max([x1, left])
+            height = min([y2, bottom]) - max([y1, top])
+            if width > 0 and height > 0:
+                shared = width * height
+                overlaps[row, column] = shared / (area + (right - left) * (bottom - top) - shared)
+            else:
+                overlaps[row, column] = 0.0
     return overlaps
 
 

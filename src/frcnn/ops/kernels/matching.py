@@ -11,7 +11,6 @@ from jaxtyping import Float, Int
 from frcnn.ops.kernels.compiling import compiled
 
 CHUNK = 256  # candidates whose corners, areas and overlaps stay in the processor's cache
-LANES = 16  # maxima that are kept side by side, as many as a vector register holds
 
 
 @compiled
@@ -19,18 +18,24 @@ LANES = 16  # maxima that are kept side by side, as many as a vector register ho
 def match_chunks(
     objects: Float[np.ndarray, "G 4"],
     candidates: Float[np.ndarray, "R 4"],
-    best: Float[np.ndarray, " R"],
+    thresholds: tuple[np.floating, np.floating, np.floating],
+    verdicts: tuple[int, int, int],
     index: Int[np.ndarray, " R"],
+    verdict: Int[np.ndarray, " R"],
     best_of_chunk: Float[np.ndarray, "J G"],
     begin: int,
     end: int,
 ) -> None:
-    """For chunks `begin` to `end`: `best` overlap and its object's `index`; the best of each object in each chunk.
+    """For chunks `begin` to `end`: the object that each candidate overlaps most, the first among equals, and a verdict.
 
-    The first object wins among equals. A box with a NaN overlaps nothing: its best stays -1.
+    Positive at the first of the `thresholds` or above; negative from the third to below the second; else ignored, as
+    is a box with a NaN. Beside it the best overlap of each object in each chunk: -1 where all stay below what was seen
+    before, or are 0.
     """
-    corners, overlap = np.empty((5, CHUNK), best.dtype), np.empty(CHUNK, best.dtype)
-    highest, owner = np.empty(CHUNK, best.dtype), np.empty(CHUNK, np.int32)
+    number = candidates.dtype
+    corners, overlap = np.empty((5, CHUNK), number), np.empty(CHUNK, number)
+    highest, owner = np.empty(CHUNK, number), np.empty(CHUNK, np.int32)
+    seen = np.full(len(objects), np.finfo(number).tiny, number)
     for chunk in range(begin, end):
         first = chunk * CHUNK
         count = min(CHUNK, len(candidates) - first)
@@ -39,13 +44,17 @@ def match_chunks(
         owner[:] = 0
         for g in range(len(objects)):
             overlaps(objects[g], corners, overlap)
-            best_of_chunk[chunk, g] = maximum(overlap)
+            hits = 0  # counted, since a count fills vector registers where a running maximum would wait for itself
             for i in range(CHUNK):
                 better = overlap[i] > highest[i]
                 highest[i] = overlap[i] if better else highest[i]
                 owner[i] = np.int32(g) if better else owner[i]
-        best[first : first + count] = highest[:count]
+                hits += overlap[i] >= seen[g]
+            best_of_chunk[chunk, g] = -1
+            if hits:
+                best_of_chunk[chunk, g] = seen[g] = largest(overlap)
         index[first : first + count] = owner[:count]
+        judge(highest[:count], thresholds, verdicts, verdict[first : first + count])
 
 
 @compiled
@@ -75,12 +84,12 @@ def rescue(
 @compiled
 @no_type_check
 def judge(
-    best: Float[np.ndarray, " R"],
+    best: Float[np.ndarray, " M"],
     thresholds: tuple[np.floating, np.floating, np.floating],
     verdicts: tuple[int, int, int],
-    verdict: Int[np.ndarray, " R"],
+    verdict: Int[np.ndarray, " M"],
 ) -> None:
-    """Positive, negative or ignored (`verdicts` in this order) by the best overlap."""
+    """Positive, negative or ignored (`verdicts` in this order) by the best overlaps of M candidates."""
     positive_above, negative_below, negative_from = thresholds
     positive, negative, ignored = verdicts
     for r in range(len(best)):
@@ -120,10 +129,9 @@ def overlaps(
 
 @compiled
 @no_type_check
-def maximum(values: Float[np.ndarray, " CHUNK"]) -> np.floating:
-    """The largest, NaN left out; in lanes, since one running maximum would wait for itself."""
-    lanes = np.full(LANES, -1, values.dtype)
-    for i in range(0, CHUNK, LANES):
-        for lane in range(LANES):
-            lanes[lane] = values[i + lane] if values[i + lane] > lanes[lane] else lanes[lane]
-    return lanes.max()
+def largest(values: Float[np.ndarray, " CHUNK"]) -> np.floating:
+    """The largest, NaN left out."""
+    most = values.dtype.type(-1)
+    for value in values:
+        most = value if value > most else most
+    return most

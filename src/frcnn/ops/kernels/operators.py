@@ -16,7 +16,7 @@ from frcnn.ops.kernels.threads import in_parts
 
 LEAST_BOXES = 8  # a thread is not worth waking for fewer
 LEAST_CHANNELS = 64
-LEAST_CHUNKS = 8
+LEAST_CHUNKS = 32
 READABLE = (torch.float32, torch.float64, torch.bfloat16)  # other types go through float32
 
 
@@ -52,14 +52,12 @@ def match(
     from frcnn.ops.kernels import matching
 
     rows, columns = _numpy(objects), _numpy(candidates)
-    best, index = np.empty(len(columns), columns.dtype), np.empty(len(columns), np.int64)
-    best_of_chunk = np.empty((-(-len(columns) // matching.CHUNK), len(rows)), columns.dtype)
-    verdict = np.empty(len(columns), np.int64)
-    arguments = (rows, columns, best, index, best_of_chunk)
-    in_parts(partial(matching.match_chunks, *arguments), len(best_of_chunk), LEAST_CHUNKS)
-    number = columns.dtype.type
+    number, count = columns.dtype.type, len(columns)
     thresholds = (number(positive_above), number(negative_below), number(negative_from))
-    matching.judge(best, thresholds, tuple(verdicts), verdict)
+    index, verdict = np.empty(count, np.int64), np.empty(count, np.int64)
+    best_of_chunk = np.empty((-(-count // matching.CHUNK), len(rows)), columns.dtype)
+    arguments = (rows, columns, thresholds, tuple(verdicts), index, verdict, best_of_chunk)
+    in_parts(partial(matching.match_chunks, *arguments), len(best_of_chunk), LEAST_CHUNKS)
     if rescue and len(columns):
         matching.rescue(rows, columns, best_of_chunk, verdict, verdicts[0])
     return torch.from_numpy(index), torch.from_numpy(verdict)
