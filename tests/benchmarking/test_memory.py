@@ -37,7 +37,7 @@ def test_a_row_compares_two_processes(monkeypatch):
     monkeypatch.setattr(memory, "measured_apart", lambda preset, side, precision, device: of[side])
     (row,) = memory_rows("step", "resnet50_fpn", "float32", Setting())
     assert (row.frcnn, row.peers, row.unit) == (1000, {"torchvision": 1500}, "MB")
-    assert row.notes == ("+500 MB in torchvision", "of which before the first step 500 MB, in torchvision 500 MB")
+    assert row.notes == ("torchvision takes +500 MB", "of which before the first step 500 MB, in torchvision 500 MB")
 
 
 def test_a_process_that_fails_is_one_line():

@@ -21,13 +21,13 @@ ROWS = (
     Row("inference", "r50", 0.5, {"torchvision": 1.5, "plain": 1.0}, pictures=1, dense=0.4, notes=("81 [same]",)),
     Row("training", "peak", 900.0, {"torchvision": 1200.0}, unit="MB"),
 )
-REPORT = Report(MACHINE, ROWS)
-WHERE = "Fast [One], 2 cores, 1 threads; torch 2.15.0, torchvision 0.29.2, frcnn 0.1.0; 2026-01-31"
+REPORT = Report(MACHINE, ROWS, runs=5)
+WHERE = "Fast [One], 2 cores, 1 threads; torch 2.15.0, torchvision 0.29.2, frcnn 0.1.0; 2026-01-31; medians of 5 turns"
 
 
 def test_json_holds_machine_and_rows():
     values = json.loads(json.dumps(REPORT.to_dict()))
-    assert values["machine"] == MACHINE
+    assert (values["machine"], values["runs"]) == (MACHINE, 5)
     assert [row["work"] for row in values["rows"]] == ["r50", "peak"]
     assert values["rows"][0] == ROWS[0].to_dict()
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from frcnn.benchmarking.agreement import agreement
+from frcnn.benchmarking.agreement import Agreement, agreement
 from frcnn.benchmarking.limit import dense_arithmetic
 from frcnn.benchmarking.networks import PEERS, as_detections, inference_twins, lively_model
 from frcnn.benchmarking.pictures import draw_picture
@@ -62,23 +62,27 @@ def rows_of(
         works[f"frcnn {p}"] = partial(detector, images)
         works[f"dense {p}"] = dense_arithmetic(model, images, setting.device, p)
     times = by_turns(works, setting.runs, setting.device)
-    first = next(iter(peer_works))
-    expected = peer_works[first]()[0]
-    rows = []
-    for p, detector in detectors.items():
-        peers = [*peer_works, *(["frcnn float32"] if p == "bfloat16" else [])]
-        rows.append(
-            Row(
-                "inference",
-                f"{work}, {p}",
-                times[f"frcnn {p}"],
-                {name: times[name] for name in peers},
-                pictures=len(images),
-                dense=times[f"dense {p}"],
-                notes=(f"beside {first}: {agreement(detector(images)[0], expected).to_note()}",),
-            )
-        )
-    return rows
+    expected = next(iter(peer_works.values()))()[0]
+    return [
+        row_of(work, p, times, list(peer_works), len(images), agreement(detector(images)[0], expected))
+        for p, detector in detectors.items()
+    ]
+
+
+def row_of(
+    work: str, precision: Precision, times: Mapping[str, float], peers: list[str], pictures: int, near: Agreement
+) -> Row:
+    """Our time in one precision; bfloat16 stands beside our float32 too."""
+    beside = [*peers, *(["frcnn float32"] if precision == "bfloat16" else [])]
+    return Row(
+        "inference",
+        f"{work}, {precision}",
+        times[f"frcnn {precision}"],
+        {name: times[name] for name in beside},
+        pictures=pictures,
+        dense=times[f"dense {precision}"],
+        notes=(f"beside {peers[0]}: {near.to_note()}",),
+    )
 
 
 def torchvision_works(peer: nn.Module, images: list[Tensor], device: torch.device) -> dict[str, Pass]:

@@ -43,7 +43,7 @@ def memory_rows(work: str, preset: str, precision: Precision, setting: Setting) 
     """Ours and torchvision's, in megabytes."""
     ours, theirs = (measured_apart(preset, side, precision, setting.device) for side in SIDES)
     notes = (
-        f"{theirs.peak - ours.peak:+.0f} MB in torchvision",
+        f"torchvision takes {theirs.peak - ours.peak:+.0f} MB",
         f"of which before the first step {ours.before:.0f} MB, in torchvision {theirs.before:.0f} MB",
     )
     return [Row("training", work, ours.peak, {"torchvision": theirs.peak}, unit="MB", notes=notes)]

@@ -29,10 +29,11 @@ class Report:
 
     machine: dict[str, Any]
     rows: tuple[Row, ...]
+    runs: int  # counted turns of the longer works: one or two are no protection from a slow moment of the machine
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON: seconds, and megabytes where a row's unit says so."""
-        return {"machine": self.machine, "rows": [row.to_dict() for row in self.rows]}
+        return {"machine": self.machine, "runs": self.runs, "rows": [row.to_dict() for row in self.rows]}
 
     def to_table(self) -> Table:
         """For the console."""
@@ -56,10 +57,10 @@ class Report:
     def _where(self) -> str:
         facts = self.machine
         device = "" if facts["device"] == "cpu" else f", {facts['device']}"
+        cores = f"{facts['cores']} cores, {facts['threads']} threads"
         versions = ", ".join(f"{name} {facts[name]}" for name in ("torch", "torchvision", "frcnn"))
-        return (
-            f"{facts['cpu']}{device}, {facts['cores']} cores, {facts['threads']} threads; {versions}; {facts['date']}"
-        )
+        turns = f"medians of {self.runs} turns" if self.runs > 1 else "one turn"
+        return f"{facts['cpu']}{device}, {cores}; {versions}; {facts['date']}; {turns}"
 
 
 def lines_of(row: Row) -> Iterator[Line]:

@@ -58,7 +58,7 @@ def benchmark(
         if progress is not None:
             progress(name)
         rows += measure()
-    return Report(describe_machine(setting.device), tuple(rows))
+    return Report(describe_machine(setting.device), tuple(rows), runs)
 
 
 def measurements(setting: Setting, model: str | Path | None, only: Sequence[str]) -> Iterator[Measurement]:
