@@ -29,8 +29,9 @@ def test_rows_say_what_trains_and_to_what_losses():
     torch.manual_seed(0)  # what is sampled
     rows = training_rows(SMALL, Setting(runs=1))
     assert [row.work.rpartition(", ")[2] for row in rows] == ["float32", "bfloat16"]
-    for row in rows:
-        assert list(row.peers) == ["torchvision"]
+    peers = [["torchvision float32"], ["torchvision bfloat16", "torchvision float32"]]
+    for row, of_row in zip(rows, peers, strict=True):
+        assert list(row.peers) == of_row
         assert "in torchvision also 4,100 for a box of the background" in row.notes[0]
         ours, theirs = (float(part.split()[-1]) for part in row.notes[1].split(", ")[-2:])
         assert ours == pytest.approx(theirs, abs=0.5)

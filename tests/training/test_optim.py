@@ -92,3 +92,35 @@ def test_adamw_by_hand():
     optimizer.step()
     decayed = 1 - 0.5 * 0.1
     assert model.weight.flatten().tolist() == pytest.approx([decayed - 0.5, decayed + 0.5], abs=1e-4)  # epsilon 1e-8
+
+
+def test_the_fused_solver_is_the_plain_one_in_any_memory_format():
+    """Channels last and not, with a memory: the fused solver runs over the numbers as they lie."""
+    torch.manual_seed(0)
+    config = load_preset("vgg16").train.model_copy(update={"lr": 0.1})
+    fused = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Conv2d(4, 2, 1)).to(memory_format=torch.channels_last)
+    plain = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Conv2d(4, 2, 1))
+    plain.load_state_dict(fused.state_dict())
+    ours = build_optimizer(fused, config)
+    theirs = torch.optim.SGD(
+        [
+            {"params": [v for n, v in plain.named_parameters() if n.endswith("weight")]},
+            {
+                "params": [v for n, v in plain.named_parameters() if n.endswith("bias")],
+                "lr": 0.1 * config.bias_lr_factor,
+                "weight_decay": config.weight_decay if config.bias_weight_decay else 0.0,
+            },
+        ],
+        lr=0.1,
+        momentum=config.momentum,
+        weight_decay=config.weight_decay,
+    )
+    set_learning_rate(ours, 0.1)
+    pixels = torch.randn(2, 3, 8, 8)
+    for _ in range(3):
+        for model, solver in ((fused, ours), (plain, theirs)):
+            solver.zero_grad()
+            model(pixels).square().mean().backward()
+            solver.step()
+    for mine, other in zip(fused.parameters(), plain.parameters(), strict=True):
+        torch.testing.assert_close(mine, other, check_stride=False)  # float32, in another order

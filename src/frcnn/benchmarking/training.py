@@ -60,7 +60,8 @@ def training_rows(case: Case, setting: Setting) -> list[Row]:
     trained = _trained(twins)
     rows = []
     for p in PRECISIONS:
-        peers = {"torchvision": times[f"torchvision {p}"]}
+        of_peer = [p] if p == "float32" else [p, "float32"]
+        peers = {f"torchvision {other}": times[f"torchvision {other}"] for other in of_peer}
         losses = ", ".join(f"{side} {step(p):.3f}" for side, step in steps.items())
         notes = (trained, f"losses, each of its own random sample: {losses}")
         work = f"training step of {case.work}, {p}"

@@ -47,7 +47,7 @@ def build_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimi
     rate = base_learning_rate(config)
     if config.optimizer == "adamw":
         return torch.optim.AdamW(groups, lr=rate, betas=(config.momentum, ADAM_BETA2), fused=True)
-    return torch.optim.SGD(groups, lr=rate, momentum=config.momentum)
+    return torch.optim.SGD(groups, lr=rate, momentum=config.momentum, fused=True)
 
 
 def _group(model: nn.Module, config: TrainConfig, *, in_backbone: bool, are_biases: bool) -> dict[str, Any]:
