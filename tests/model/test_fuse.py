@@ -71,6 +71,17 @@ def test_what_does_not_follow_a_convolution_stays():
     assert [type(layer) for layer in chain] == [nn.Conv2d, nn.MaxPool2d, nn.ReLU, nn.Linear, nn.ReLU]
 
 
+@torch.no_grad()
+def test_what_onednn_does_not_compute_with_stays():
+    """float64, which a user's model may have, and padding that is not of zeros."""
+    double = nn.Sequential(_block().double(), nn.Conv2d(8, 2, 1).double(), nn.ReLU())
+    mirrored = nn.Sequential(nn.Conv2d(2, 2, 3, padding=1, padding_mode="reflect"), nn.ReLU())
+    for chain in (double, mirrored):
+        before = [type(layer) for layer in chain]
+        fuse_activations(chain)
+        assert [type(layer) for layer in chain] == before
+
+
 def test_without_onednn_nothing_changes(monkeypatch):
     chain = nn.Sequential(nn.Conv2d(2, 2, 1), nn.ReLU())
     monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)

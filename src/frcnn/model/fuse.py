@@ -13,6 +13,7 @@ ACTIVATIONS: dict[type[nn.Module], tuple[str, list[float]]] = {  # oneDNN's name
     nn.ReLU6: ("hardtanh", [0.0, 6.0]),
     nn.Hardswish: ("hardswish", []),
 }
+NUMBERS = (torch.float32, torch.bfloat16)  # that oneDNN computes with
 
 
 def fuse_activations(model: nn.Module) -> None:
@@ -24,7 +25,7 @@ def fuse_activations(model: nn.Module) -> None:
         return
     for module in list(model.modules()):
         for name, child in list(module.named_children()):
-            if isinstance(child, BasicBlock | Bottleneck):
+            if isinstance(child, BasicBlock | Bottleneck) and all(map(_is_fusible, _convolutions(child))):
                 setattr(module, name, FusedResidual(child))
         if isinstance(module, nn.Sequential):
             _fuse_chain(module)
@@ -34,13 +35,23 @@ def _fuse_chain(chain: nn.Sequential) -> None:
     """In a sequence: a convolution, perhaps the place of a folded batch norm, an activation."""
     previous: tuple[str, nn.Conv2d] | None = None
     for name, layer in list(chain.named_children()):
-        if type(layer) is nn.Conv2d:  # one that pads in its own way stays as it is
+        if isinstance(layer, nn.Conv2d) and _is_fusible(layer):
             previous = (name, layer)
         elif not isinstance(layer, nn.Identity):
             if previous is not None and type(layer) in ACTIVATIONS:
                 setattr(chain, previous[0], FusedConvolution(previous[1], *ACTIVATIONS[type(layer)]))
                 setattr(chain, name, nn.Identity())
             previous = None
+
+
+def _is_fusible(layer: nn.Conv2d) -> bool:
+    """Of numbers that oneDNN knows, and padded with zeros as it pads: not one that does so in its own way."""
+    is_plain = type(layer) is nn.Conv2d and layer.padding_mode == "zeros" and not isinstance(layer.padding, str)
+    return is_plain and layer.weight.dtype in NUMBERS
+
+
+def _convolutions(block: BasicBlock | Bottleneck) -> list[nn.Conv2d]:
+    return [layer for layer in block.children() if isinstance(layer, nn.Conv2d)]
 
 
 class FusedConvolution(nn.Module):
@@ -70,8 +81,7 @@ class FusedResidual(nn.Module):
 
     def __init__(self, block: BasicBlock | Bottleneck) -> None:
         super().__init__()
-        convolutions = [layer for name, layer in block.named_children() if name.startswith("conv")]
-        fused = [FusedConvolution(layer, "relu", []) for layer in convolutions if isinstance(layer, nn.Conv2d)]
+        fused = [FusedConvolution(layer, "relu", []) for layer in _convolutions(block)]
         self.first, self.last = nn.Sequential(*fused[:-1]), fused[-1]
         self.downsample = block.downsample or nn.Identity()
 
