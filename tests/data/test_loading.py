@@ -525,3 +525,22 @@ def test_real_photos(shared):
     found = list(evaluation_batches(some, 4, 2))
     assert sum(len(batch.images) for batch in found) == len(some) == 15
     assert all(image.shape == (3, 480, 640) for batch in found for image in batch.images)
+
+
+def test_bytes_become_floats_where_they_are_wanted():
+    pixels = torch.tensor([0, 51, 255], dtype=torch.uint8).repeat(3, 2, 1)
+    batch = Batch([pixels], [], [])
+    for images in (batch.images, batch.images_on(torch.device("cpu"))):
+        assert images[0].dtype == torch.float32
+        assert images[0][0, 0].tolist() == [0.0, pytest.approx(0.2), 1.0]
+    assert pixels.dtype == torch.uint8
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
+def test_bytes_travel_to_cuda():
+    pixels = torch.randint(0, 256, (3, 20, 30), dtype=torch.uint8)
+    batch = Batch([pixels], [], [])
+    there = batch.images_on(torch.device("cuda"))[0]
+    assert there.device.type == "cuda"
+    assert torch.equal(there.cpu(), batch.images[0])

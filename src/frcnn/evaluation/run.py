@@ -100,7 +100,7 @@ def evaluate_model(
     tally, total = _Tally(), len(dataset.examples)
     with _evaluation_mode(model), autocast(device, precision):
         for batch in evaluation_batches(dataset, batch_size, workers):
-            images = [image.to(device) for image in batch.images]
+            images = batch.images_on(device)
             _detect(model, images, tally)
             if with_losses:
                 targets = [target.to(device) for target in batch.targets]

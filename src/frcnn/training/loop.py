@@ -135,7 +135,7 @@ def train_to_the_end(run: Training, display: Display) -> None:
                 losses, rate = train_step(run, batch)
                 progress.step += 1
                 progress.seconds += time.perf_counter() - waiting
-            speed = len(batch.images) / (time.perf_counter() - waiting)
+            speed = len(batch.pictures) / (time.perf_counter() - waiting)
             display.step(progress.step, f"loss {float(losses.total().detach()):.3f}  {speed:.1f} images/s")
             if progress.step % settings.log_every == 0:
                 log_step(run, losses, rate, speed)
@@ -194,7 +194,7 @@ def train_step(run: Training, batch: Batch) -> tuple[Losses, float]:
     generator = torch.Generator().manual_seed(seed_of_step(settings.seed, run.progress.step))
     torch.manual_seed(seed_of_step(settings.seed, run.progress.step))  # dropout
     run.model.train()
-    images = [image.to(run.device, non_blocking=True) for image in batch.images]
+    images = batch.images_on(run.device)
     targets = [target.to(run.device) for target in batch.targets]
     with autocast(run.device, settings.precision):
         losses = run.model(images, targets, generator)
