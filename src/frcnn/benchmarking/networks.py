@@ -160,10 +160,15 @@ def _scale(layer: nn.Linear | nn.Conv2d, factor: Tensor) -> None:
 
 
 def _spread_for(logits: Float[Tensor, "R K1"]) -> Float[Tensor, ""]:
-    """The factor for logits of variance 1 at which as many candidates as wanted pass the score."""
+    """The factor for logits of variance 1 at which as many candidates as wanted pass the score, none of them barely."""
+    return (_least_factor(logits, CANDIDATES) + _least_factor(logits, CANDIDATES + 1)) / 2
+
+
+def _least_factor(logits: Float[Tensor, "R K1"], count: int) -> Float[Tensor, ""]:
+    """The smallest at which `count` pairs of region and class pass the score."""
     low, high = torch.zeros(()), torch.full((), 8.0)
     for _ in range(20):  # halvings
         middle = (low + high) / 2
-        count = ((middle * logits).softmax(dim=1) > CANDIDATE_SCORE).sum()
-        low, high = (middle, high) if count < CANDIDATES else (low, middle)
+        passing = ((middle * logits).softmax(dim=1) > CANDIDATE_SCORE).sum()
+        low, high = (middle, high) if passing < count else (low, middle)
     return high
