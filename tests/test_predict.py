@@ -1,3 +1,4 @@
+import copy
 import json
 import shutil
 import subprocess
@@ -127,6 +128,16 @@ def test_bfloat16_finds_about_the_same_and_gives_float32(model, array):
     full, half = (Detector(model, "cpu", precision)(array) for precision in ("float32", "bfloat16"))
     assert half.boxes.dtype == half.scores.dtype == torch.float32
     assert float((half.scores[:5] - full.scores[:5]).abs().max()) < 0.1
+
+
+@pytest.mark.parametrize("number", [torch.float64, torch.float16])
+def test_weights_of_another_precision_are_run_in_the_one_asked_for(model, array, number):
+    other = copy.deepcopy(model).to(number)
+    found = Detector(other, "cpu")(array)
+    assert found.scores.dtype == torch.float32
+    if number == torch.float64:
+        assert_same(found, Detector(model, "cpu")(array))
+    assert next(other.parameters()).dtype == number
 
 
 IN_ITS_OWN = """

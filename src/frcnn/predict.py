@@ -166,7 +166,7 @@ def with_score_threshold(model: FasterRCNN, threshold: float | None) -> FasterRC
 
 def _made_ready(model: FasterRCNN, device: torch.device, precision: Precision) -> FasterRCNN:
     """A copy that runs faster and gives the same."""
-    ready = copy.deepcopy(model).eval().requires_grad_(False).to(device)
+    ready = copy.deepcopy(model).eval().requires_grad_(False).to(device, torch.float32)
     fold_batch_norm(ready)
     ready.to(memory_format=torch.channels_last)
     if precision == "bfloat16":

@@ -35,6 +35,7 @@ def test_markdown(run, quick):
     ("arguments", "says"),
     [
         ("--only speed", "--only speed: it is ops"),
+        ("--only ,", "--only: names no group; it is ops"),
         ("--only ops,speed", "--only speed: it is ops"),
         ("--json --markdown", "--json and --markdown: one of them"),
         ("--runs 0", "--runs"),

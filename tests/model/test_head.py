@@ -229,3 +229,12 @@ def test_what_regions_should_say_carries_no_gradient():
     samples = sample_proposals(torch.tensor([[0.0, 0, 90, 95]], requires_grad=True), truth, PAPER, background=1)
     assert not samples.boxes.requires_grad
     assert not samples.deltas.requires_grad
+
+
+def test_a_box_that_is_none_has_a_level_and_reads_nothing():
+    boxes = torch.tensor([[0.0, 0, 30, 30], [float("nan")] * 4])
+    assert pyramid_level(boxes, (4, 8, 16)).tolist() == [0, 0]
+    pyramid = [torch.ones(1, 8, size, size) for size in (32, 16, 8)]
+    regions = pool_regions(pyramid, (4, 8, 16), [boxes], load_preset("tiny").model.head)
+    assert_close(regions[0], torch.ones(8, 7, 7))
+    assert not regions[1].any()

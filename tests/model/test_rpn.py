@@ -1,6 +1,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.testing import assert_close
 
 from frcnn.config import load_preset
@@ -316,3 +317,26 @@ def test_a_best_overlap_is_rescued_below_the_threshold():
     objectness.backward()
     assert logits.grad is not None
     assert (logits.grad[0] < 0).tolist() == [True, True, False]
+
+
+def test_anchors_of_a_size_are_remembered_and_never_changed():
+    config, pyramid = load_preset("vgg16").model, [torch.zeros(1, 1, 6, 7)]
+    first = anchors_of(pyramid, (96, 112), (16,), config.anchors)
+    before = first.clone()
+    assert anchors_of([torch.ones(2, 3, 6, 7)], (96, 112), (16,), config.anchors) is first
+    output = RPNOutput(torch.zeros(1, 378), torch.ones(1, 378, 4), [378], 42)
+    batch = ImageBatch(torch.zeros(1, 3, 96, 112), [(96, 112)], [(96, 112)])
+    propose(first, output, batch, config.rpn, training=True)
+    target = Target(torch.tensor([[5.0, 5, 90, 90]]), torch.tensor([0]))
+    rpn_losses(first, output, [target], batch, config.rpn)
+    assert torch.equal(first, before)
+    assert anchors_of([torch.zeros(1, 1, 7, 6)], (112, 96), (16,), config.anchors) is not first
+
+
+def test_tensors_of_an_export_are_not_remembered():
+    """They hold no numbers: whoever comes next at this size would compute with nothing."""
+    config = load_preset("vgg16").model.anchors
+    with FakeTensorMode():
+        fake = anchors_of([torch.zeros(1, 1, 5, 9)], (80, 144), (16,), config)
+    assert isinstance(fake, FakeTensor)
+    assert type(anchors_of([torch.zeros(1, 1, 5, 9)], (80, 144), (16,), config)) is torch.Tensor

@@ -108,3 +108,11 @@ def test_moving_apart_rounds_nothing():
     moved = moved_apart(boxes, groups)
     back = moved - (moved[:, :1] - moved[:1, :1])
     assert torch.equal(back, boxes.double())
+
+
+def test_a_giant_box_does_not_move_groups_into_one_another():
+    boxes = torch.tensor([[0.0, 0, 10, 10], [1e30, 0, 2e30, 5], [20, 20, 30, 30], [50, 50, 60, 60], [20, 20, 30, 29]])
+    groups, scores = torch.tensor([0, 0, 1, 1, 1]), torch.tensor([0.9, 0.8, 0.7, 0.6, 0.5])
+    kept = torchvision.ops.nms(moved_apart(boxes, groups), scores.double(), 0.5)
+    assert torch.equal(kept, batched_nms(boxes, scores, groups, 0.5))
+    assert kept.tolist() == [0, 1, 2, 3]

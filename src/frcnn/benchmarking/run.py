@@ -75,7 +75,8 @@ def check_request(model: str | Path | None, only: Sequence[str], runs: int) -> N
     """Raises UsageError for a group that does not exist, or for what does not go together."""
     unknown = [name for name in only if name not in GROUPS]
     if unknown:
-        raise UsageError(f"--only {unknown[0]}: it is {', '.join(GROUPS)}, or several of them")
+        asked = f"--only {unknown[0]}:" if unknown[0] else "--only: names no group;"
+        raise UsageError(f"{asked} it is {', '.join(GROUPS)}, or several of them")
     if runs < 1:
         raise UsageError(f"runs must be at least 1, not {runs}")
     if model is None:

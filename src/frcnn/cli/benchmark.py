@@ -33,23 +33,24 @@ def benchmark(
     """Speed on this machine, beside torchvision in the same run, as ratios."""
     with one_line_errors(debug):
         import json
+        from contextlib import nullcontext
 
         from rich.console import Console
 
         from frcnn import benchmark as run
         from frcnn.errors import UsageError
-        from frcnn.files import file_in_the_way, make_folder, write_text
+        from frcnn.files import file_in_the_way, folder_unless_in_vain, write_text
 
         if as_json and markdown:
             raise UsageError("--json and --markdown: one of them")
         if out is not None and (out.is_dir() or file_in_the_way(out.parent)):
             raise UsageError(f"{out}: is no place for a file: name another with --out")
-        groups = [name for name in only.replace(" ", "").split(",") if name]
-        report = run(model, groups, runs, device, progress=_say)
-        text = json.dumps(report.to_dict(), indent=1)
-        if out is not None:
-            make_folder(out.parent)
-            write_text(out, text + "\n")
+        groups = only.replace(" ", "").split(",") if only else []
+        with folder_unless_in_vain(out.parent, out.exists) if out is not None else nullcontext():
+            report = run(model, groups, runs, device, progress=_say)
+            text = json.dumps(report.to_dict(), indent=1)
+            if out is not None:
+                write_text(out, text + "\n")
         if as_json or markdown:
             typer.echo(text if as_json else report.to_markdown())
         else:

@@ -123,7 +123,7 @@ def pyramid_level(
     side = box_area(boxes).clamp(min=0).sqrt()
     level = torch.floor(canonical + torch.log2(side / canonical_size) + 1e-6)
     lowest, highest = math.log2(strides[0]), math.log2(strides[-1])
-    return (level.clamp(lowest, highest) - lowest).long()
+    return (level.nan_to_num(lowest).clamp(lowest, highest) - lowest).long()  # a box with a NaN must be somewhere
 
 
 @torch.no_grad()  # which regions are trained on, and what they should say, are constants

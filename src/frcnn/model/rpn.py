@@ -99,7 +99,9 @@ def anchors_of(
     measured = tuple((float(input_size[0] // height), float(input_size[1] // width)) for height, width in maps)
     steps = measured if config.stride == "measured" else nominal
     device = pyramid[0].device
-    return _anchors_of_maps(maps, steps, config.sizes, config.ratios, config.rounding, config.centred, device)
+    is_real = type(pyramid[0]) is Tensor  # what is made while a model is exported or traced is no tensor to remember
+    anchors = _anchors_of_maps if is_real else _anchors_of_maps.__wrapped__
+    return anchors(maps, steps, config.sizes, config.ratios, config.rounding, config.centred, device)
 
 
 @lru_cache(maxsize=KEPT_GRIDS)

@@ -61,6 +61,12 @@ def flip_horizontally(boxes: Float[Tensor, "R 4"], width: int) -> Float[Tensor, 
     return torch.stack((width - boxes[:, 2], boxes[:, 1], width - boxes[:, 0], boxes[:, 3]), dim=1)
 
 
+def check_boxes(boxes: Float[Tensor, "R 4"]) -> None:
+    """Raises ValueError: compiled code would read what lies beside the boxes."""
+    if boxes.ndim != 2 or boxes.shape[1] != 4:
+        raise ValueError(f"boxes must be (R, 4), not {tuple(boxes.shape)}")
+
+
 def at_least_float32(values: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
     """Half types are raised to float32, where pixels are exact; float64 stays."""
     return values.to(torch.promote_types(values.dtype, torch.float32))

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from frcnn.ops.boxes import at_least_float32, box_iou
+from frcnn.ops.boxes import at_least_float32, box_iou, check_boxes
 from frcnn.ops.kernels import operators
 
 POSITIVE, NEGATIVE, IGNORED = 1, 0, -1
@@ -56,15 +56,41 @@ def match_boxes(
     rescue: bool,
     negative_from: float = 0.0,
 ) -> Matches:
-    """`match` by the overlaps of boxes, in at least float32; on the CPU without the G x R table of them."""
+    """`match` by the overlaps of boxes, in at least float32; on the CPU without the G x R table of them.
+
+    A pair with a NaN does not overlap; a candidate that overlaps nothing but so is ignored. Raises ValueError.
+    """
+    check_boxes(objects)
+    check_boxes(candidates)
     if len(objects) and candidates.device.type == "cpu":
         rows, columns = at_least_float32(objects), at_least_float32(candidates)
         number = torch.promote_types(rows.dtype, columns.dtype)
         thresholds = (positive_above, negative_below, negative_from)
         verdicts = (POSITIVE, NEGATIVE, IGNORED)
         return Matches(*operators.match(rows.to(number), columns.to(number), *thresholds, rescue, verdicts))
+    return match_by_table(
+        objects,
+        candidates,
+        positive_above=positive_above,
+        negative_below=negative_below,
+        rescue=rescue,
+        negative_from=negative_from,
+    )
+
+
+def match_by_table(
+    objects: Float[Tensor, "G 4"],
+    candidates: Float[Tensor, "R 4"],
+    *,
+    positive_above: float,
+    negative_below: float,
+    rescue: bool,
+    negative_from: float = 0.0,
+) -> Matches:
+    """The readable form of `match_boxes`: all overlaps in one table, then the rule."""
+    overlap = box_iou(objects, candidates)
     return match(
-        box_iou(objects, candidates),
+        torch.where(overlap.isnan(), -1, overlap),
         positive_above=positive_above,
         negative_below=negative_below,
         rescue=rescue,

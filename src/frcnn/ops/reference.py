@@ -11,7 +11,11 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from frcnn.ops.boxes import at_least_float32, box_iou
-from frcnn.ops.matching import Matches, match
+from frcnn.ops.matching import match_by_table
+
+FAR = 1e9  # cells: a side that no integer holds, and one that is no number, lies so far outside of any map
+
+match_boxes = match_by_table
 
 
 def nms(
@@ -44,25 +48,6 @@ def batched_nms(
         survives[members[nms(boxes[members], scores[members], iou_threshold)]] = True
     order = scores.argsort(descending=True, stable=True)
     return order[survives[order]][:max_keep]
-
-
-def match_boxes(
-    objects: Float[Tensor, "G 4"],
-    candidates: Float[Tensor, "R 4"],
-    *,
-    positive_above: float,
-    negative_below: float,
-    rescue: bool,
-    negative_from: float = 0.0,
-) -> Matches:
-    """All overlaps in one table, then the rule."""
-    return match(
-        box_iou(objects, candidates),
-        positive_above=positive_above,
-        negative_below=negative_below,
-        rescue=rescue,
-        negative_from=negative_from,
-    )
 
 
 def roi_align(
@@ -108,14 +93,14 @@ def _bilinear_bins(
     start: Float[Tensor, ""], length: Float[Tensor, ""], cells: int, output_size: int, samples: int
 ) -> Float[Tensor, "P cells"]:
     """How much each cell of one axis weighs in each bin: the mean of a hat function around each reading."""
-    count = samples or math.ceil(float(length) / output_size)
-    if count == 0:  # adaptive, and the box has no extent: nothing is read
+    count = samples if samples > 0 else math.ceil(float(length) / output_size)
+    if count <= 0:  # adaptive, and the box has no extent: nothing is read
         return start.new_zeros(output_size, cells)
     steps = (torch.arange(output_size * count, device=start.device, dtype=start.dtype) + 0.5) / (output_size * count)
     position = start + length * steps  # (P * count,), in cells
     hat = (1 - (position.clamp(0, cells - 1)[:, None] - torch.arange(cells, device=start.device)).abs()).clamp(min=0)
     readable = (position >= -1) & (position <= cells)
-    return (hat * readable[:, None]).unflatten(0, (output_size, count)).mean(dim=1)
+    return torch.where(readable[:, None], hat, 0).unflatten(0, (output_size, count)).mean(dim=1)
 
 
 def roi_pool(
@@ -137,7 +122,8 @@ def roi_pool(
 def _pool_one(
     features: Float[Tensor, "C H W"], box: Float[Tensor, " 4"], output_size: int, stride: float
 ) -> Float[Tensor, "C P P"]:
-    corners = _round_half_away_from_zero(at_least_float32(box) * (1 / stride))
+    scaled = at_least_float32(box) * (1 / stride)
+    corners = _round_half_away_from_zero(scaled.nan_to_num(nan=-FAR).clamp(-FAR, FAR))
     rows = _pool_bins(corners[1], corners[3], features.shape[1], output_size)
     columns = _pool_bins(corners[0], corners[2], features.shape[2], output_size)
     region = features.new_zeros(features.shape[0], output_size, output_size)  # an empty bin stays 0
@@ -145,7 +131,7 @@ def _pool_one(
         for q, column in enumerate(columns):
             cell = features[:, row, column]
             if cell.shape[1] and cell.shape[2]:
-                region[:, p, q] = cell.amax(dim=(1, 2))
+                region[:, p, q] = torch.where(cell.isnan(), -math.inf, cell).amax(dim=(1, 2))
     return region
 
 

@@ -8,6 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from frcnn.ops import reference
+from frcnn.ops.boxes import check_boxes
 from frcnn.ops.kernels import operators
 
 
@@ -27,7 +28,7 @@ def roi_align(
     -1...H are 0. Computed in float32 at least, returned in the features' type; fastest on channels-last features.
     On the CPU the gradient also reaches boxes that ask for it. Raises ValueError unless there is a tensor a picture.
     """
-    levels = [torch.zeros(len(of_picture), dtype=torch.long, device=features.device) for of_picture in boxes]
+    levels = [torch.zeros(of_picture.shape[0], dtype=torch.long, device=features.device) for of_picture in boxes]
     return pyramid_roi_align([features], boxes, levels, output_size, [stride], samples, aligned)
 
 
@@ -40,13 +41,21 @@ def pyramid_roi_align(
     samples: int = 2,
     aligned: bool = True,
 ) -> Float[Tensor, "R C P P"]:
-    """RoIAlign of each box on the map of its level, in the boxes' order."""
-    check_one_tensor_a_picture(pyramid[0], boxes)
+    """RoIAlign of each box on the map of its level, in the boxes' order.
+
+    Raises ValueError unless the maps are of the same pictures and channels, and each box has a level.
+    """
+    for features in pyramid:
+        check_features(features, boxes)
+    if len({features.shape[:2] for features in pyramid}) > 1:
+        raise ValueError("the maps of a pyramid must be of the same pictures and channels")
+    if [level.shape for level in levels] != [of_picture.shape[:1] for of_picture in boxes]:
+        raise ValueError("each box must have a level")
     number = torch.float64 if pyramid[0].dtype == torch.float64 else torch.float32
     if pyramid[0].device.type == "cpu":
         flat, picture = operators.flatten(boxes, number)
         scales = [1 / stride for stride in strides]
-        level = torch.cat(list(levels)) if levels else picture
+        level = torch.cat(list(levels)) if levels else picture  # without a picture there is none
         return operators.align(list(pyramid), flat, picture, level, output_size, scales, samples, aligned)
 
     def align(features: Tensor, of_level: Sequence[Tensor], stride: float) -> Tensor:
@@ -78,7 +87,13 @@ def pool_level_by_level(
     return torch.cat(pooled)[torch.cat(places).argsort()]
 
 
-def check_one_tensor_a_picture(features: Float[Tensor, "N C H W"], boxes: Sequence[Float[Tensor, "_ 4"]]) -> None:
-    """Raises ValueError."""
-    if len(features) != len(boxes):
-        raise ValueError(f"{len(features)} pictures of features but {len(boxes)} tensors of boxes: one each, please")
+def check_features(features: Float[Tensor, "N C H W"], boxes: Sequence[Float[Tensor, "_ 4"]]) -> None:
+    """Raises ValueError: compiled code would read what lies beside the features."""
+    if features.ndim != 4 or 0 in features.shape[2:]:
+        raise ValueError(f"features must be (N, C, H, W) with H and W at least 1, not {tuple(features.shape)}")
+    if features.shape[0] != len(boxes):
+        raise ValueError(
+            f"{features.shape[0]} pictures of features but {len(boxes)} tensors of boxes: one each, please"
+        )
+    for of_picture in boxes:
+        check_boxes(of_picture)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from frcnn.ops import reference
 from frcnn.ops.kernels import operators
-from frcnn.ops.roi_align import check_one_tensor_a_picture
+from frcnn.ops.roi_align import check_features
 
 
 def roi_pool(
@@ -21,10 +21,10 @@ def roi_pool(
     """Maximum of the features in each bin, as Caffe has it; an empty bin is 0.
 
     Corners are rounded to cells half away from zero, both ends included; bins reach from floor to ceil and overlap.
-    `boxes`: one tensor a picture, in the pixels that `stride` divides into cells. bfloat16 goes through float32,
-    which holds it exactly.
+    `boxes`: one tensor a picture, in the pixels that `stride` divides into cells. NaN is never a maximum. Raises
+    ValueError unless there is a tensor a picture.
     """
-    check_one_tensor_a_picture(features, boxes)
+    check_features(features, boxes)
     number = torch.float64 if features.dtype == torch.float64 else torch.float32
     if features.device.type == "cpu":
         flat, picture = operators.flatten(boxes, number)

@@ -164,10 +164,18 @@ def test_a_reference_form_goes_with_each():
 IN_ITS_OWN = """
 import sys, torch, frcnn
 assert "numba" not in sys.modules, "importing frcnn is to cost nothing of it"
-from frcnn.ops import nms, roi_align
+from frcnn.ops import nms, roi_align, roi_pool
 features, boxes = torch.randn(1, 3, 8, 8), torch.tensor([[0.0, 0, 30, 30], [8, 8, 60, 60]])
 compiled = torch.compile(lambda f, b: roi_align(f, [b], 2, 8.0) * 2, fullgraph=True, backend="aot_eager")
 assert torch.allclose(compiled(features, boxes), roi_align(features, [boxes], 2, 8.0) * 2)
+class Both(torch.nn.Module):
+    def forward(self, features, boxes, scores):
+        kept = nms(boxes, scores, 0.5, 10)
+        return roi_align(features, [boxes[kept]], 2, 8.0), roi_pool(features, [boxes[kept]], 2, 8.0)
+given = (features, boxes, boxes[:, 2])
+exported = torch.export.export(Both(), given).module()
+for ours, theirs in zip(exported(*given), Both()(*given)):
+    assert torch.equal(ours, theirs)
 print(nms(boxes, boxes[:, 2], 0.5).tolist())
 """
 

@@ -13,6 +13,7 @@ from frcnn.ops.matching import match_boxes
 
 # On a grid of quarters, so that equal overlaps, zero areas, shared borders and half cells come often.
 SIDES = st.integers(-40, 200).map(lambda quarters: quarters / 4)
+WILD = st.one_of(SIDES, st.sampled_from([float("nan"), float("inf"), float("-inf"), 1e22, -1e22, 3e38]))
 SCORES = st.sampled_from([0.0, 0.25, 0.5, 0.75, 1.0, -1.0, float("inf"), float("-inf"), float("nan")])
 THRESHOLDS = st.sampled_from([0.0, 0.1, 0.3, 0.5, 0.7, 1.0])
 RULES = st.sampled_from([(0.7, 0.3, True, 0.0), (0.5, 0.5, False, 0.0), (0.5, 0.5, False, 0.1), (1.0, 0.0, True, 0.0)])
@@ -154,3 +155,34 @@ def test_a_thousand_calls_leave_memory_where_it_was():
     for _ in range(1000):
         call()
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 8 * 1024  # KiB
+
+
+@settings(deadline=None, max_examples=200)
+@given(
+    objects=st.lists(st.tuples(WILD, WILD, WILD, WILD), max_size=12),
+    candidates=st.lists(st.tuples(WILD, WILD, WILD, WILD), max_size=12),
+    rule=RULES,
+)
+def test_matching_of_what_is_no_box(objects, candidates, rule):
+    """NaN, infinities, areas that overflow."""
+    positive, negative, rescue, lowest = rule
+    keywords = {"positive_above": positive, "negative_below": negative, "rescue": rescue, "negative_from": lowest}
+    rows, columns = boxes_of(objects), boxes_of(candidates)
+    ours, theirs = match_boxes(rows, columns, **keywords), reference.match_boxes(rows, columns, **keywords)
+    assert torch.equal(ours.verdict, theirs.verdict)
+    known = ours.verdict == 1
+    assert torch.equal(ours.gt_index[known], theirs.gt_index[known])
+
+
+@settings(deadline=None, max_examples=200)
+@given(sides=st.lists(st.tuples(WILD, WILD, WILD, WILD), max_size=8), hole=st.sampled_from([0.0, 1.0, float("nan")]))
+def test_pooling_of_what_is_no_number(sides, hole):
+    """A NaN is no maximum; a box of infinite sides, or of none, is the same in both forms."""
+    features = torch.arange(2.0 * 3 * 5 * 7).reshape(2, 3, 5, 7)
+    features[0, 1, 2:4, 1:5] = hole
+    boxes = [boxes_of(sides), boxes_of(sides[:2])]
+    assert torch.equal(roi_pool(features, boxes, 2, 4.0), reference.roi_pool(features, boxes, 2, 4.0))
+    finite = [of_picture[of_picture.isfinite().all(dim=1)] for of_picture in boxes]
+    whole = [of_picture[(of_picture.abs() < 1e6).all(dim=1)] for of_picture in finite]
+    sound = features.nan_to_num(0)
+    assert_close(roi_align(sound, whole, 2, 4.0, -1), reference.roi_align(sound, whole, 2, 4.0, -1))

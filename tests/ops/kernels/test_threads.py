@@ -1,4 +1,6 @@
 import multiprocessing
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -54,3 +56,24 @@ def test_a_forked_child_begins_threads_of_its_own(threads):
 
 def _nothing(begin: int, end: int) -> None:
     """Rows that need no work."""
+
+
+AFTER_THE_MAIN_THREAD = """
+import threading, time, torch
+from frcnn.ops import roi_align
+torch.set_num_threads(2)
+features, corner = torch.randn(1, 64, 40, 40), torch.rand(400, 2) * 300
+boxes = torch.cat((corner, corner + 50), dim=1)
+expected = roi_align(features, [boxes], 7, 16.0)
+def later():
+    threading.main_thread().join()
+    print(torch.equal(roi_align(features, [boxes], 7, 16.0), expected))
+threading.Thread(target=later).start()
+"""
+
+
+def test_a_thread_that_outlives_the_main_one_may_call_kernels():
+    """No pool takes work any more then: the caller does it all."""
+    command = [sys.executable, "-W", "ignore", "-c", AFTER_THE_MAIN_THREAD]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.stdout.strip(), done.returncode) == ("True", 0), done.stderr

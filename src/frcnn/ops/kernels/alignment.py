@@ -85,6 +85,15 @@ def table_width(
 
 @compiled
 @no_type_check
+def empty_table(
+    bins: int, entries: int, boxes: Float[np.ndarray, "R 4"]
+) -> tuple[Int[np.ndarray, "P E"], Float[np.ndarray, "P E"], Int[np.ndarray, " P"]]:
+    """Room for the cells of each bin of an axis, their weights, and how many there are."""
+    return np.empty((bins, entries), np.int64), np.empty((bins, entries), boxes.dtype), np.empty(bins, np.int64)
+
+
+@compiled
+@no_type_check
 def place(box: Float[np.ndarray, " 4"], axis: int, scale: float, aligned: bool) -> tuple[np.floating, np.floating]:
     """Where the box begins on an axis (0: x, 1: y), and how long it is, in cells."""
     number = box.dtype.type
@@ -111,10 +120,9 @@ def align(
     """Fill the regions of the boxes whose numbers are `members[begin:end]`; `scale` is cells a pixel."""
     _, height, width, channels = features.shape
     bins = regions.shape[1]
-    entries = table_width(boxes, members, scale, bins, samples)
-    rows, columns = np.empty((bins, entries), np.int64), np.empty((bins, entries), np.int64)
-    row_weights, column_weights = np.empty((bins, entries), boxes.dtype), np.empty((bins, entries), boxes.dtype)
-    num_rows, num_columns = np.empty(bins, np.int64), np.empty(bins, np.int64)
+    entries = table_width(boxes, members[begin:end], scale, bins, samples)
+    rows, row_weights, num_rows = empty_table(bins, entries, boxes)
+    columns, column_weights, num_columns = empty_table(bins, entries, boxes)
     total = np.empty(channels, boxes.dtype)
     for r in members[begin:end]:
         of_picture = features[picture[r]]
@@ -163,9 +171,8 @@ def spread(
     bins = gradient.shape[2]
     arriving = np.empty((bins, bins, end - begin + APART), features.dtype)
     entries = table_width(boxes, members, scale, bins, samples)
-    rows, columns = np.empty((bins, entries), np.int64), np.empty((bins, entries), np.int64)
-    row_weights, column_weights = np.empty((bins, entries), boxes.dtype), np.empty((bins, entries), boxes.dtype)
-    num_rows, num_columns = np.empty(bins, np.int64), np.empty(bins, np.int64)
+    rows, row_weights, num_rows = empty_table(bins, entries, boxes)
+    columns, column_weights, num_columns = empty_table(bins, entries, boxes)
     for r in members:
         of_picture = features[picture[r]]
         start, length = place(boxes[r], 1, scale, aligned)
@@ -223,43 +230,42 @@ def lean(
     for r in members[begin:end]:
         of_picture = features[picture[r]]
         channels_last(gradient[r], arriving, 0, channels)
-        top, tall = place(boxes[r], 1, scale, aligned)
-        left, wide = place(boxes[r], 0, scale, aligned)
-        stretches_y = aligned or (boxes[r, 3] - boxes[r, 1]) * number(scale) > 1  # else the height is held at 1
-        stretches_x = aligned or (boxes[r, 2] - boxes[r, 0]) * number(scale) > 1
-        count_y = samples if samples > 0 else max(math.ceil(tall / number(bins)), 0)
-        count_x = samples if samples > 0 else max(math.ceil(wide / number(bins)), 0)
-        share = number(scale) / number(max(count_y * count_x, 1))
-        for p in range(bins):
-            for s in range(count_y):
-                along_y = (number(p) + (number(s) + number(0.5)) / number(count_y)) / number(bins)
-                reads, y, moves_y = settle(top + along_y * tall, number(height - 1))
-                if not reads:
-                    continue
-                along_y = along_y if stretches_y else number(0)
-                for q in range(bins):
-                    for t in range(count_x):
-                        along_x = (number(q) + (number(t) + number(0.5)) / number(count_x)) / number(bins)
-                        reads, x, moves_x = settle(left + along_x * wide, number(width - 1))
-                        if not reads:
-                            continue
-                        along_x = along_x if stretches_x else number(0)
-                        slope_y, slope_x = slopes(arriving[p, q], of_picture, y, x)
-                        if moves_y:
-                            pull[r, 1] += share * slope_y * (number(1) - along_y)
-                            pull[r, 3] += share * slope_y * along_y
-                        if moves_x:
-                            pull[r, 0] += share * slope_x * (number(1) - along_x)
-                            pull[r, 2] += share * slope_x * along_x
+        rows, row_moves = readings(boxes[r], 1, scale, samples, aligned, height, bins)
+        columns, column_moves = readings(boxes[r], 0, scale, samples, aligned, width, bins)
+        of_bin = number(bins * bins) / number(max(len(rows) * len(columns), 1))  # one over the readings of a bin
+        for i in range(len(rows)):
+            for j in range(len(columns)):
+                if rows[i] >= 0 and columns[j] >= 0:
+                    of_reading = arriving[i * bins // len(rows), j * bins // len(columns)]
+                    slope_y, slope_x = slopes(of_reading, of_picture, rows[i], columns[j])
+                    for far in range(2):
+                        pull[r, 2 * far + 1] += of_bin * slope_y * row_moves[i, far]
+                        pull[r, 2 * far] += of_bin * slope_x * column_moves[j, far]
 
 
 @compiled
 @no_type_check
-def settle(position: np.floating, last: np.floating) -> tuple[bool, np.floating, bool]:
-    """Is anything read there, where (cells 0 to `last`), and does it move with its box: not on the border."""
-    if not (position >= -1 and position <= last + 1):  # NaN reads nothing
-        return False, position, False
-    return True, min(max(position, position * 0), last), position > 0 and position < last
+def readings(
+    box: Float[np.ndarray, " 4"], axis: int, scale: float, samples: int, aligned: bool, cells: int, bins: int
+) -> tuple[Float[np.ndarray, " T"], Float[np.ndarray, "T 2"]]:
+    """Where on an axis the T readings of a box are taken (-1: nowhere), and by how much each moves with either side.
+
+    One that is held at the border stays, as does what a box that is held at one cell has behind its beginning.
+    """
+    number = box.dtype.type
+    start, length = place(box, axis, scale, aligned)
+    stretches = aligned or (box[axis + 2] - box[axis]) * number(scale) > 1
+    count = bins * (samples if samples > 0 else max(math.ceil(length / number(bins)), 0))
+    position, moves = np.full(count, -1, box.dtype), np.zeros((count, 2), box.dtype)
+    for t in range(count):
+        along = (number(t) + number(0.5)) / number(count)
+        reading = start + along * length
+        if reading >= -1 and reading <= cells:  # not for NaN
+            position[t] = min(max(reading, number(0)), number(cells - 1))
+            if reading > 0 and reading < cells - 1:
+                share = along if stretches else number(0)
+                moves[t, 0], moves[t, 1] = number(scale) * (number(1) - share), number(scale) * share
+    return position, moves
 
 
 @compiled_to_reorder_sums

@@ -73,7 +73,7 @@ def _(
     rescue: bool,
     verdicts: Sequence[int],
 ) -> tuple[Tensor, Tensor]:
-    index = candidates.new_empty(len(candidates), dtype=torch.long)
+    index = candidates.new_empty(candidates.shape[0], dtype=torch.long)
     return index, torch.empty_like(index)
 
 
@@ -91,8 +91,9 @@ def align(
     """Regions (R, C, P, P), channels last: each box's from the map of its `level`, which has `scales` cells a pixel."""
     from frcnn.ops.kernels.alignment import align as kernel
 
+    _check_levels(level, len(pyramid))
     number = _readable(pyramid[0].dtype)
-    regions = torch.empty(len(boxes), output_size, output_size, pyramid[0].shape[1], dtype=number)
+    regions = _room((len(boxes), output_size, output_size, pyramid[0].shape[1]), number)
     for index, (features, scale) in enumerate(zip(pyramid, scales, strict=True)):
         members = _members(level, index)
         arguments = (_channels_last(features), _numpy(boxes), picture.numpy(), members, scale, samples, aligned)
@@ -111,7 +112,7 @@ def _(
     samples: int,
     aligned: bool,
 ) -> Tensor:
-    shape = (len(boxes), output_size, output_size, pyramid[0].shape[1])
+    shape = (boxes.shape[0], output_size, output_size, pyramid[0].shape[1])
     return pyramid[0].new_empty(shape).permute(0, 3, 1, 2)
 
 
@@ -217,8 +218,8 @@ def pool(features: Tensor, boxes: Tensor, picture: Tensor, output_size: int, sca
     """Regions (R, C, P, P), channels last, and the cell of each maximum (R, P, P, C), -1 for none."""
     from frcnn.ops.kernels.pooling import pool as kernel
 
-    shape = (len(boxes), output_size, output_size, features.shape[1])
-    regions, winner = boxes.new_empty(shape), torch.empty(shape, dtype=_cell_type(features))
+    shape = (boxes.shape[0], output_size, output_size, features.shape[1])
+    regions, winner = _room(shape, boxes.dtype), _room(shape, _cell_type(features))
     arguments = (_channels_last(features), _numpy(boxes), picture.numpy(), scale, regions.numpy(), winner.numpy())
     in_parts(partial(kernel, *arguments), len(boxes), LEAST_BOXES)
     return regions.permute(0, 3, 1, 2).to(features.dtype), winner
@@ -226,7 +227,7 @@ def pool(features: Tensor, boxes: Tensor, picture: Tensor, output_size: int, sca
 
 @pool.register_fake
 def _(features: Tensor, boxes: Tensor, picture: Tensor, output_size: int, scale: float) -> tuple[Tensor, Tensor]:
-    shape = (len(boxes), output_size, output_size, features.shape[1])
+    shape = (boxes.shape[0], output_size, output_size, features.shape[1])
     return features.new_empty(shape).permute(0, 3, 1, 2), features.new_empty(shape, dtype=_cell_type(features))
 
 
@@ -271,7 +272,7 @@ def flatten(boxes: Sequence[Tensor], number: torch.dtype) -> tuple[Tensor, Tenso
     """The boxes of all pictures in one tensor (R, 4), and whose each is (R,)."""
     if not boxes:
         return torch.zeros(0, 4, dtype=number), torch.zeros(0, dtype=torch.long)
-    picture = torch.cat([torch.full((len(of_picture),), index) for index, of_picture in enumerate(boxes)])
+    picture = torch.cat([torch.full((of_picture.shape[0],), index) for index, of_picture in enumerate(boxes)])
     return torch.cat(list(boxes)).to(number), picture
 
 
@@ -279,9 +280,24 @@ def _numpy(tensor: Tensor) -> Any:
     return tensor.detach().contiguous().numpy()
 
 
+def _room(shape: Sequence[int], number: torch.dtype) -> Tensor:
+    """Memory by numpy, which asks for large pages where torch does not: making room takes longer than filling it."""
+    if number == torch.bfloat16:
+        return torch.from_numpy(np.empty(shape, np.uint16)).view(torch.bfloat16)
+    return torch.from_numpy(np.empty(shape, str(number).removeprefix("torch.")))
+
+
 def _cell_type(features: Tensor) -> torch.dtype:
     """Large enough to number the cells of a map, and no larger: what is remembered fills as much memory as regions."""
     return torch.int16 if features.shape[2] * features.shape[3] <= torch.iinfo(torch.int16).max else torch.int32
+
+
+def _check_levels(level: Tensor, count: int) -> None:
+    """A box without a map would be a region that nobody fills."""
+    if len(level):
+        lowest, highest = (int(value) for value in level.aminmax())
+        if lowest < 0 or highest >= count:
+            raise ValueError(f"levels must be 0 to {count - 1}, not {lowest} to {highest}")
 
 
 def _members(level: Tensor, index: int) -> Any:

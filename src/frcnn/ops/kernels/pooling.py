@@ -13,6 +13,7 @@ from frcnn.ops.kernels.alignment import APART, channels_last
 from frcnn.ops.kernels.compiling import compiled
 from frcnn.ops.kernels.numbers import widen
 
+FAR = np.float32(1e9)  # cells
 CELLS = 4  # compared in one pass over the channels
 
 
@@ -33,7 +34,9 @@ def bin_bounds(
 @compiled
 @no_type_check
 def round_away(value: np.floating) -> int:
-    """C's `round`: Python's goes to the even neighbour."""
+    """C's `round`: Python's goes to the even neighbour. What no integer holds, and NaN, is far outside of any map."""
+    value = value if value > -FAR else -FAR
+    value = value if value < FAR else FAR
     whole = math.trunc(value)
     return int(whole + (1 if value - whole >= 0.5 else -1 if value - whole <= -0.5 else 0))
 

@@ -29,7 +29,15 @@ def in_parts(work: Callable[[int, int], None], count: int, least: int = 1) -> No
 def _submit(threads: int, work: Callable[[int, int], None], begin: int, end: int) -> "Future[None]":
     if threads not in _pools:
         _pools[threads] = ThreadPoolExecutor(threads, thread_name_prefix="frcnn-kernel")
-    return _pools[threads].submit(work, begin, end)
+    try:
+        return _pools[threads].submit(work, begin, end)
+    except RuntimeError:  # the interpreter ends: no thread begins any more, but those that run may call kernels
+        work(begin, end)
+        done: Future[None] = Future()
+        done.set_result(None)
+        return done
 
 
-os.register_at_fork(after_in_child=_pools.clear)  # threads do not survive a fork: the child begins its own
+# Threads do not survive a fork: the child begins its own. (OpenMP's do not either: a child that was forked from a
+# process with several must call torch.set_num_threads(1), as loaders' processes do, for torch's own operators.)
+os.register_at_fork(after_in_child=_pools.clear)
