@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from rich.console import Console
@@ -132,13 +133,13 @@ def train_to_the_end(run: Training, display: Display) -> None:
         waiting = time.perf_counter()
         for batch in training_batches(run, epoch, skip=done):
             with interrupts_held():
-                losses, rate = train_step(run, batch)
+                step = train_step(run, batch)
                 progress.step += 1
                 progress.seconds += time.perf_counter() - waiting
             speed = len(batch.pictures) / (time.perf_counter() - waiting)
-            display.step(progress.step, f"loss {float(losses.total().detach()):.3f}  {speed:.1f} images/s")
+            display.step(progress.step, f"loss {step.loss:.3f}  {speed:.1f} images/s")
             if progress.step % settings.log_every == 0:
-                log_step(run, losses, rate, speed)
+                log_step(run, step, speed)
             if progress.step % settings.checkpoint_every == 0:
                 check_weights(run)
                 save_state(run.out / "state", run.model, run.optimizer, progress)
@@ -186,7 +187,15 @@ def reduction_rule(config: Config) -> InputConfig | None:
     return config.model.input if config.data.reduce_large else None
 
 
-def train_step(run: Training, batch: Batch) -> tuple[Losses, float]:
+class Step(NamedTuple):
+    """What one step tells."""
+
+    losses: Losses
+    rate: float
+    loss: float  # their sum
+
+
+def train_step(run: Training, batch: Batch) -> Step:
     """One batch forward and back, one step of the solver. The same numbers for the same seed and step."""
     settings = run.config.train
     rate = learning_rate(run.progress.step, run.total_steps, settings)
@@ -199,14 +208,15 @@ def train_step(run: Training, batch: Batch) -> tuple[Losses, float]:
     with autocast(run.device, settings.precision):
         losses = run.model(images, targets, generator)
     total = losses.total()
-    if not math.isfinite(float(total.detach())):
+    loss = float(total.detach())  # the step's one wait for the device: what is not finite must not reach the weights
+    if not math.isfinite(loss):
         raise FrcnnError(_not_finite(run.progress.step, losses, rate, batch))
     run.optimizer.zero_grad(set_to_none=True)
     total.backward()
     if settings.clip_gradient > 0:
         torch.nn.utils.clip_grad_norm_(run.model.parameters(), settings.clip_gradient)
     run.optimizer.step()
-    return losses, rate
+    return Step(losses, rate, loss)
 
 
 def seed_of_step(seed: int, step: int) -> int:
@@ -238,11 +248,13 @@ def finish_epoch(run: Training, display: Display, *, last: bool = False) -> None
     save_state(run.out / "state", run.model, run.optimizer, run.progress)
 
 
-def log_step(run: Training, losses: Losses, rate: float, speed: float) -> None:
+def log_step(run: Training, step: Step, speed: float) -> None:
     """One line of metrics.jsonl."""
     epoch = (run.progress.step - 1) // run.steps_per_epoch + 1
-    values = {name: round(float(loss), 6) for name, loss in losses.as_dict().items()}
-    run.metrics.write("step", step=run.progress.step, epoch=epoch, lr=rate, **values, images_per_second=round(speed, 3))
+    values = {name: round(float(loss), 6) for name, loss in step.losses.as_dict().items()}
+    run.metrics.write(
+        "step", step=run.progress.step, epoch=epoch, lr=step.rate, **values, images_per_second=round(speed, 3)
+    )
 
 
 def log_evaluation(run: Training, display: Display, evaluation: Evaluation) -> None:
