@@ -192,3 +192,52 @@ def test_first_losses_by_record():
         losses = model(pictures((96, 128)), [target((10, 10, 60, 70))], torch.Generator().manual_seed(0)).as_dict()
     for name, value in FIRST_LOSSES.items():
         assert losses[name].item() == pytest.approx(value, rel=5e-3), name  # five decimals are written above
+
+
+def exact_and_joint(step: float = 0.0):
+    """In float64, where no ReLU flips: the model, its input, and the losses of both kinds of joint training."""
+    model = lively(small_model()).double()
+    with torch.no_grad():
+        model.rpn.deltas.bias += step
+    images, targets = [image.double() for image in pictures((96, 128))], [target((10, 10, 60, 70))]
+
+    def losses(*, movable: bool) -> Losses:
+        return model(images, targets, torch.Generator().manual_seed(3), movable_proposals=movable)
+
+    return model, losses
+
+
+def test_losses_do_not_depend_on_whether_proposals_move():
+    _, losses = exact_and_joint()
+    joint, exact = losses(movable=False).as_dict(), losses(movable=True).as_dict()
+    for name, value in joint.items():
+        assert_close(exact[name], value, rtol=0, atol=0)
+
+
+def test_the_exact_gradient_is_the_joint_one_and_a_term_by_finite_differences():
+    """Row 7: the classification of regions has no gradient in the RPN's deltas but through the boxes it reads."""
+    model, losses = exact_and_joint()
+    (joint,) = torch.autograd.grad(losses(movable=False).head_class, model.rpn.deltas.bias, allow_unused=True)
+    assert joint is None
+    (exact,) = torch.autograd.grad(losses(movable=True).head_class, model.rpn.deltas.bias)
+    direction, small = exact / exact.norm(), 1e-6
+    with torch.no_grad():
+        above = exact_and_joint(small * direction)[1](movable=True).head_class
+        below = exact_and_joint(-small * direction)[1](movable=True).head_class
+    assert float(exact.norm()) > 1e-4
+    assert_close((above - below) / (2 * small), exact.norm(), rtol=1e-4, atol=0)  # of the second order in `small`
+
+
+def test_what_the_rpn_says_of_itself_is_learnt_as_before():
+    model, losses = exact_and_joint()
+    weights = model.rpn.deltas.weight
+    joint, exact = (torch.autograd.grad(losses(movable=m).total(), weights)[0] for m in (False, True))
+    of_head = losses(movable=True)
+    (term,) = torch.autograd.grad(of_head.head_class + of_head.head_box, weights)
+    assert_close(exact - joint, term, rtol=1e-9, atol=1e-12)  # float64: another order of sums
+    assert float(term.abs().max()) > 0
+
+
+def test_regions_that_are_rounded_cannot_move():
+    with pytest.raises(ValueError, match="RoIPool rounds boxes"):
+        small_model(head={"pooling": "roi_pool"})(pictures((96, 128)), [EMPTY], movable_proposals=True)

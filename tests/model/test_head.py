@@ -224,11 +224,14 @@ def test_regions_to_ignore_give_no_background():
 
 
 def test_what_regions_should_say_carries_no_gradient():
-    """Row 7: joint training treats the sampled regions as given."""
+    """Row 7: joint training is given proposals without a gradient; one that has it hands it on by its place alone."""
     truth = Target(torch.tensor([[0.0, 0, 100, 100]]), torch.tensor([0]))
-    samples = sample_proposals(torch.tensor([[0.0, 0, 90, 95]], requires_grad=True), truth, PAPER, background=1)
-    assert not samples.boxes.requires_grad
+    proposal = torch.tensor([[0.0, 0, 90, 95]], requires_grad=True)
+    assert not sample_proposals(proposal.detach(), truth, PAPER, background=1).boxes.requires_grad
+    samples = sample_proposals(proposal, truth, PAPER, background=1)
     assert not samples.deltas.requires_grad
+    samples.boxes.sum().backward()
+    assert proposal.grad.tolist() == [[1.0] * 4]
 
 
 def test_a_box_that_is_none_has_a_level_and_reads_nothing():

@@ -36,6 +36,16 @@ def test_matching():
     assert torch.equal(ours.gt_index.cpu(), theirs.gt_index)
 
 
+def test_the_gradient_reaches_boxes():
+    features, boxes, _ = drawn(20)
+    here, there = boxes.clone().requires_grad_(), boxes.cuda().requires_grad_()
+    roi_align(features[:1], [here], 3, 16.0).square().sum().backward()
+    roi_align(features[:1].cuda(), [there], 3, 16.0).square().sum().backward()
+    assert here.grad is not None
+    assert there.grad is not None
+    assert_close(there.grad.cpu(), here.grad, atol=1e-3, rtol=1e-3)  # float32 sums of slopes in another order
+
+
 @pytest.mark.parametrize("deterministic", [False, True])
 @pytest.mark.parametrize("form", [roi_align, roi_pool])
 def test_pooling_and_its_gradient(form, deterministic):

@@ -43,23 +43,34 @@ class FasterRCNN(nn.Module):
     def forward(self, images: Sequence[Tensor]) -> list[Detections]: ...
     @overload
     def forward(
-        self, images: Sequence[Tensor], targets: Sequence[Target], generator: torch.Generator | None = None
+        self,
+        images: Sequence[Tensor],
+        targets: Sequence[Target],
+        generator: torch.Generator | None = None,
+        *,
+        movable_proposals: bool = False,
     ) -> Losses: ...
     def forward(
         self,
         images: Sequence[Tensor],
         targets: Sequence[Target] | None = None,
         generator: torch.Generator | None = None,
+        *,
+        movable_proposals: bool = False,
     ) -> list[Detections] | Losses:
         """Losses when targets are given, detections when they are not.
 
         `images`: CHW float in [0, 1], RGB, of any sizes; boxes in and out are in their pixels. `generator` draws
-        the sampled anchors and proposals. Raises ValueError for what is no picture or no target.
+        the sampled anchors and proposals. `movable_proposals`: the second stage's losses also move the proposals, by
+        RoIAlign's derivative with respect to its boxes (Sec. 3.2 iii). Raises ValueError for what is no picture or no
+        target, or where RoIPool, which rounds boxes, would have to move them.
         """
         if targets is None:
             return self._detections(images)
         self._check_targets(images, targets)
-        return self._losses(preprocess(images, self.config.input), targets, generator)
+        if movable_proposals and self.config.head.pooling == "roi_pool":
+            raise ValueError("RoIPool rounds boxes to cells and has no derivative for them: movable needs roi_align")
+        return self._losses(preprocess(images, self.config.input), targets, generator, movable_proposals)
 
     def _detections(self, images: Sequence[Tensor]) -> list[Detections]:
         sizes = [(image.shape[-2], image.shape[-1]) for image in images]
@@ -82,12 +93,14 @@ class FasterRCNN(nn.Module):
             for number, outputs in enumerate(per_picture)
         ]
 
-    def _losses(self, batch: ImageBatch, targets: Sequence[Target], generator: torch.Generator | None) -> Losses:
+    def _losses(
+        self, batch: ImageBatch, targets: Sequence[Target], generator: torch.Generator | None, movable: bool
+    ) -> Losses:
         targets = [self._in_network_pixels(target, batch, number) for number, target in enumerate(targets)]
         pyramid = self.backbone(batch.pixels)
         anchors = self._anchors(pyramid, batch)
         output = self.rpn(pyramid)
-        proposals = propose(anchors, output, batch, self.config.rpn, training=True)
+        proposals = propose(anchors, output, batch, self.config.rpn, training=True, movable=movable)
         samples = [
             sample_proposals(p, t, self.config.head, background=len(self.class_names), generator=generator)
             for p, t in zip(proposals, targets, strict=True)

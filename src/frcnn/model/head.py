@@ -98,7 +98,7 @@ def pool_regions(
     config: HeadConfig,
 ) -> Float[Tensor, "R C P P"]:
     """The features of every box, each read from the pyramid level of its size; in the boxes' order."""
-    levels = [pyramid_level(of_picture, strides, config.canonical_size) for of_picture in boxes]
+    levels = [pyramid_level(of_picture.detach(), strides, config.canonical_size) for of_picture in boxes]
     if config.pooling == "roi_align":
         return pyramid_roi_align(
             pyramid, boxes, levels, config.pool_size, strides, samples=config.samples, aligned=config.aligned
@@ -126,7 +126,6 @@ def pyramid_level(
     return (level.nan_to_num(lowest).clamp(lowest, highest) - lowest).long()  # a box with a NaN must be somewhere
 
 
-@torch.no_grad()  # which regions are trained on, and what they should say, are constants
 def sample_proposals(
     proposals: Float[Tensor, "R 4"],
     target: Target,
@@ -137,10 +136,12 @@ def sample_proposals(
 ) -> Samples:
     """Boxes to train on, their classes, and the deltas they should predict.
 
-    The ground truth joins the proposals: early in training the RPN finds nothing good enough.
+    The ground truth joins the proposals: early in training the RPN finds nothing good enough. Which are trained on, and
+    what they should say, are constants; where the boxes are keeps its gradient, if it has one.
     """
     objects = target.learnt()
-    candidates = torch.cat((proposals, objects.boxes)) if config.add_ground_truth else proposals
+    boxes = torch.cat((proposals, objects.boxes)) if config.add_ground_truth else proposals
+    candidates = boxes.detach()
     matches = match_boxes(
         objects.boxes,
         candidates,
@@ -159,7 +160,7 @@ def sample_proposals(
     deltas = candidates.new_zeros(len(chosen), 4)
     matched = objects.boxes[matches.gt_index[positive]]
     deltas[: len(positive)] = normalise_deltas(encode(candidates[positive], matched), config)
-    return Samples(candidates[chosen], class_ids, deltas)
+    return Samples(boxes[chosen], class_ids, deltas)
 
 
 def normalise_deltas(deltas: Float[Tensor, "R 4"], config: HeadConfig) -> Float[Tensor, "R 4"]:

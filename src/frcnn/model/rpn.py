@@ -122,7 +122,7 @@ def _anchors_of_maps(
     return torch.cat(grids)
 
 
-@torch.no_grad()  # proposals are inputs to the second stage, not part of its gradient
+@torch.no_grad()  # which anchors propose is a constant: top-k, NMS and the size filter have no gradient
 def propose(
     anchors: Float[Tensor, "R 4"],
     output: RPNOutput,
@@ -130,10 +130,13 @@ def propose(
     config: RPNConfig,
     *,
     training: bool,
+    movable: bool = False,
 ) -> list[Float[Tensor, "_ 4"]]:
     """The proposal layer: decode the most object-like anchors of each level, clip, suppress duplicates (Sec. 3.3).
 
-    `training` chooses how many are kept before and after NMS. Best first, in network pixels.
+    `training` chooses how many are kept before and after NMS. Best first, in network pixels. The boxes are inputs to
+    the second stage, not part of its gradient (approximate joint training, Sec. 3.2 ii), unless they are `movable`:
+    then what the second stage says of a box reaches the deltas it was decoded from (non-approximate, iii).
     """
     level = _level_of_each_anchor(output.level_sizes, anchors.device)
     proposals = []
@@ -149,6 +152,10 @@ def propose(
         after_nms = config.after_nms_train if training else config.after_nms_test
         survivors = batched_nms(boxes, logits[keep], level[keep], config.nms_threshold, max_keep=after_nms)
         proposals.append(boxes[survivors])
+        if movable:
+            chosen = keep[survivors]
+            with torch.enable_grad():
+                proposals[-1] = clip(decode(anchors[chosen], output.deltas[number][chosen]), image_size)
     return proposals
 
 

@@ -26,7 +26,8 @@ def roi_align(
     as the bin has cells, rounded up. `aligned` puts the value of a cell at its centre; without it (the first
     RoIAlign, torchvision's detectors) at its corner, and boxes are at least one cell wide. Readings outside
     -1...H are 0. Computed in float32 at least, returned in the features' type; fastest on channels-last features.
-    On the CPU the gradient also reaches boxes that ask for it. Raises ValueError unless there is a tensor a picture.
+    The gradient also reaches boxes that ask for it (off the CPU by the readable form). Raises ValueError unless there
+    is a tensor a picture.
     """
     levels = [torch.zeros(of_picture.shape[0], dtype=torch.long, device=features.device) for of_picture in boxes]
     return pyramid_roi_align([features], boxes, levels, output_size, [stride], samples, aligned)
@@ -59,7 +60,8 @@ def pyramid_roi_align(
         return operators.align(list(pyramid), flat, picture, level, output_size, scales, samples, aligned)
 
     def align(features: Tensor, of_level: Sequence[Tensor], stride: float) -> Tensor:
-        if features.device.type != "cuda":
+        moves = any(of_picture.requires_grad for of_picture in of_level)  # torchvision's has no gradient for them
+        if features.device.type != "cuda" or moves:
             return reference.roi_align(features, of_level, output_size, stride, samples, aligned)
         rows = [of_picture.to(number) for of_picture in of_level]
         readings = samples if samples > 0 else -1
