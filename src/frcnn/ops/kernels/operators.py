@@ -1,7 +1,7 @@
 """The kernels as operators of torch, so that autograd, `torch.compile` and `torch.export` go through them.
 
-What they compute, and for what shapes, is said where the rules are: `nms.py`, `roi_align.py`, `roi_pool.py`. Here
-`boxes` are those of all pictures together, and `picture` says whose each one is.
+What they compute, and for what shapes, is said where the rules are: `nms.py`, `matching.py`, `roi_align.py` and
+`roi_pool.py`. Here `boxes` are those of all pictures together, and `picture` says whose each one is.
 """
 
 from collections.abc import Sequence
