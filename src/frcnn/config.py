@@ -155,6 +155,7 @@ class DataConfig(Section):
 class TrainConfig(Section):
     """Where training starts, the solver and its schedule."""
 
+    schedule: Literal["joint", "exact"] = "joint"  # proposals are given (Sec. 3.2 ii), or losses move them too (iii)
     backbone: Annotated[str, Field(min_length=1)] = "imagenet"  # or none (random weights), or a file of weights
     epochs: Count
     steps: Count | None = None  # instead of epochs, where given
@@ -186,6 +187,15 @@ class Config(Section):
     model: ModelConfig
     data: DataConfig = DataConfig()
     train: TrainConfig
+
+    @model_validator(mode="after")
+    def _exact_needs_a_derivative(self) -> "Config":
+        if self.train.schedule == "exact" and self.model.head.pooling == "roi_pool":
+            raise ValueError(
+                "train.schedule = exact needs model.head.pooling = roi_align: RoIPool rounds boxes to cells, and has "
+                "no derivative for them"
+            )
+        return self
 
 
 def preset_names() -> tuple[str, ...]:

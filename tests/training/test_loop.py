@@ -203,7 +203,7 @@ def test_a_loss_that_is_not_finite_stops_with_the_pictures(voc_set, tmp_path, mo
     def poisoned(self, *arguments):
         real(self, *arguments)
         parts = torch.tensor(1.0), torch.tensor(float("nan")), torch.tensor(2.0), torch.tensor(3.0)
-        self.model.forward = lambda *_: Losses(*parts)
+        self.model.forward = lambda *_, **__: Losses(*parts)
 
     monkeypatch.setattr(loop.Training, "__init__", poisoned)
     with pytest.raises(FrcnnError, match=r"step 0: the loss is not finite \(rpn_objectness 1, rpn_box nan.*\.jpg"):
@@ -368,3 +368,21 @@ def test_presets_that_measure_proposals_in_original_pixels_reduce_nothing(preset
 def test_what_is_asked_for_decides_on_the_reduction(preset, overrides, reduces):
     config = override(load_preset(preset), overrides)
     assert reduction_rule(config) == (config.model.input if reduces else None)
+
+
+def test_exact_training_learns_otherwise_and_says_so(voc_set, tmp_path):
+    """From the same seed: the first losses are the same, the first step is not."""
+    for schedule in ("joint", "exact"):
+        said = run(voc_set, tmp_path / schedule, "train.log_every=1", schedule=schedule)
+        assert f"{schedule} training" in said
+        assert load_config(tmp_path / schedule / "config.toml").train.schedule == schedule
+    joint, exact = ([line for line in lines(tmp_path / s) if line["event"] == "step"] for s in ("joint", "exact"))
+    assert joint[0]["total"] == exact[0]["total"]
+    of_joint, of_exact = (tensors(tmp_path / s / "last.safetensors") for s in ("joint", "exact"))
+    assert not torch.equal(of_joint["rpn.deltas.weight"], of_exact["rpn.deltas.weight"])
+
+
+def test_exact_training_without_a_derivative_is_refused_before_the_data_is_touched(tmp_path):
+    with pytest.raises(ConfigError, match=r"needs model\.head\.pooling = roi_align: RoIPool rounds boxes"):
+        train("vgg16", tmp_path / "absent", tmp_path / "run", schedule="exact")
+    assert not (tmp_path / "run").exists()

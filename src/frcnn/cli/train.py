@@ -1,12 +1,14 @@
 """`frcnn train`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from frcnn.cli.arguments import DataOption, DebugOption, DeviceOption, Precision
 from frcnn.cli.errors import one_line_errors
+
+Schedule = Literal["joint", "exact"]
 
 EXAMPLE = "Example: frcnn train mobilenet_v2_fpn --data VOCdevkit/VOC2007 --set train.epochs=24 --out runs/voc"
 
@@ -22,6 +24,10 @@ def train(
     ] = None,
     backbone: Annotated[
         str | None, typer.Option("--backbone", help="Start from imagenet (default where published), none or a file.")
+    ] = None,
+    schedule: Annotated[
+        Schedule | None,
+        typer.Option("--schedule", help="joint: proposals are given (the default); exact: losses move them too."),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
     device: DeviceOption = "auto",
@@ -42,6 +48,7 @@ def train(
             config=None if config is None else load_config(config),
             overrides=settings or (),
             backbone=backbone,
+            schedule=schedule,
             resume=resume,
             device=device,
             precision=precision,

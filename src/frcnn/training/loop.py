@@ -65,6 +65,7 @@ def train(
     config: Config | None = None,
     overrides: Sequence[str] = (),
     backbone: str | Path | None = None,
+    schedule: str | None = None,
     resume: bool = False,
     device: str = "auto",
     precision: str | None = None,
@@ -73,12 +74,20 @@ def train(
     """Train a preset on data sets and return the run's folder.
 
     `overrides` are `section.key=value`; `backbone` is "imagenet" (the default, where such weights are published),
-    "none" or a file of weights. Raises UsageError before data is touched where the request makes no sense, FrcnnError
-    where data or disk fail; Ctrl-C writes a state and raises KeyboardInterrupt.
+    "none" or a file of weights; `schedule` is "joint", which takes proposals as given, or "exact", whose losses move
+    them too. Raises UsageError before data is touched where the request makes no sense, FrcnnError where data or disk
+    fail; Ctrl-C writes a state and raises KeyboardInterrupt.
     """
     folder = Path(out or Path("runs") / preset)
     settings = settle(
-        preset, folder, config=config, overrides=overrides, precision=precision, resume=resume, backbone=backbone
+        preset,
+        folder,
+        config=config,
+        overrides=overrides,
+        precision=precision,
+        schedule=schedule,
+        resume=resume,
+        backbone=backbone,
     )
     where = choose_device(device)
     state = newest_state(folder / "state") if resume else None
@@ -206,7 +215,7 @@ def train_step(run: Training, batch: Batch) -> Step:
     images = batch.images_on(run.device)
     targets = [target.to(run.device) for target in batch.targets]
     with autocast(run.device, settings.precision):
-        losses = run.model(images, targets, generator)
+        losses = run.model(images, targets, generator, movable_proposals=settings.schedule == "exact")
     total = losses.total()
     loss = float(total.detach())  # the step's one wait for the device: what is not finite must not reach the weights
     if not math.isfinite(loss):
@@ -294,7 +303,8 @@ def announce(run: Training, display: Display, *, resume: bool) -> None:
     display.say(
         f"{run.total_steps} steps, batch size {settings.batch_size}, {settings.optimizer} at rate "
         f"{base_learning_rate(settings):.4g}{rule}, "
-        f"{settings.precision} on {run.device}; batch norm: {run.config.model.backbone.batch_norm}"
+        f"{settings.precision} on {run.device}; {settings.schedule} training; "
+        f"batch norm: {run.config.model.backbone.batch_norm}"
     )
 
 

@@ -19,6 +19,7 @@ def settle(
     precision: str | None,
     resume: bool,
     backbone: str | Path | None = None,
+    schedule: str | None = None,
 ) -> Config:
     """The complete configuration of a run.
 
@@ -28,14 +29,16 @@ def settle(
     if out.exists() and not out.is_dir():
         raise UsageError(f"{out}: is a file, not a folder: give another --out")
     if resume and (out / "config.toml").exists():
-        return _settings_of(out, preset, asked_for_others=bool(config or overrides or precision or backbone))
+        others = (config, overrides, precision, backbone, schedule)
+        return _settings_of(out, preset, asked_for_others=any(others))
     if states(out / "state") and not resume:
         raise UsageError(f"{out}: already holds a run: add --resume to go on with it, or give another --out")
     chosen = load_preset(preset) if config is None else config
     if chosen.preset != preset:
         raise UsageError(f"the configuration is of preset {chosen.preset}, not {preset}: name that one")
-    precisions = [] if precision is None else [f"train.precision={precision}"]
-    settings = override(chosen, [*overrides, *precisions])
+    named = {"precision": precision, "schedule": schedule}
+    by_name = [f"train.{key}={value}" for key, value in named.items() if value is not None]
+    settings = override(chosen, [*overrides, *by_name])
     if backbone is None:
         return settings
     return settings.model_copy(update={"train": settings.train.model_copy(update={"backbone": str(backbone)})})
