@@ -33,6 +33,7 @@ def test_a_fused_network_computes_the_same(preset, count):
         torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5 * float(theirs.abs().max()))
 
 
+@pytest.mark.skipif(not torch.ops.mkldnn._is_mkldnn_bf16_supported(), reason="oneDNN has no bfloat16 here")
 @torch.no_grad()
 def test_bfloat16_comes_in_as_any_number():
     """Autocast, which would cast what a convolution reads, knows nothing of what follows it."""
@@ -80,6 +81,16 @@ def test_what_onednn_does_not_compute_with_stays():
         before = [type(layer) for layer in chain]
         fuse_activations(chain)
         assert [type(layer) for layer in chain] == before
+
+
+def test_bfloat16_stays_where_the_processor_has_none(monkeypatch):
+    """oneDNN would raise on such a processor, where torch's own convolution runs."""
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: False)
+    low, full = (nn.Sequential(nn.Conv2d(2, 2, 1).to(number), nn.ReLU()) for number in (torch.bfloat16, torch.float32))
+    for chain in (low, full):
+        fuse_activations(chain)
+    assert [type(layer) for layer in low] == [nn.Conv2d, nn.ReLU]
+    assert [type(layer) for layer in full] == [FusedConvolution, nn.Identity]
 
 
 def test_without_onednn_nothing_changes(monkeypatch):

@@ -13,7 +13,6 @@ ACTIVATIONS: dict[type[nn.Module], tuple[str, list[float]]] = {  # oneDNN's name
     nn.ReLU6: ("hardtanh", [0.0, 6.0]),
     nn.Hardswish: ("hardswish", []),
 }
-NUMBERS = (torch.float32, torch.bfloat16)  # that oneDNN computes with
 
 
 def fuse_activations(model: nn.Module) -> None:
@@ -47,7 +46,14 @@ def _fuse_chain(chain: nn.Sequential) -> None:
 def _is_fusible(layer: nn.Conv2d) -> bool:
     """Of numbers that oneDNN knows, and padded with zeros as it pads: not one that does so in its own way."""
     is_plain = type(layer) is nn.Conv2d and layer.padding_mode == "zeros" and not isinstance(layer.padding, str)
-    return is_plain and layer.weight.dtype in NUMBERS
+    return is_plain and _is_computed_with(layer.weight.dtype)
+
+
+def _is_computed_with(number: torch.dtype) -> bool:
+    """By oneDNN, here: it refuses bfloat16 on processors without AVX-512, where torch's own layers still run."""
+    if number != torch.bfloat16:
+        return number == torch.float32
+    return hasattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported") and torch.ops.mkldnn._is_mkldnn_bf16_supported()
 
 
 def _convolutions(block: BasicBlock | Bottleneck) -> list[nn.Conv2d]:
