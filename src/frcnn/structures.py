@@ -151,8 +151,11 @@ class Losses:
 
     def as_dict(self) -> dict[str, Tensor]:
         """Name to loss, `total` last, detached: for the log."""
-        parts = {name: getattr(self, name) for name in ("rpn_objectness", "rpn_box", "head_class", "head_box")}
-        return {name: loss.detach() for name, loss in (parts | {"total": self.total()}).items()}
+        return {name: loss.detach() for name, loss in (self.parts() | {"total": self.total()}).items()}
+
+    def parts(self) -> dict[str, Tensor]:
+        """Name to loss, as they are."""
+        return {name: getattr(self, name) for name in ("rpn_objectness", "rpn_box", "head_class", "head_box")}
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from frcnn.config import HeadConfig
 from frcnn.model.rpn import spare_ignored_regions
 from frcnn.ops.boxes import at_least_float32, box_area, clip, smaller_side
 from frcnn.ops.coding import decode, encode
-from frcnn.ops.losses import smooth_l1_sum
+from frcnn.ops.losses import Normaliser, at_least_one, smooth_l1_sum
 from frcnn.ops.matching import match_boxes, sample
 from frcnn.ops.nms import batched_nms
 from frcnn.ops.roi_align import pool_level_by_level, pyramid_roi_align
@@ -133,11 +133,13 @@ def sample_proposals(
     *,
     background: int,
     generator: torch.Generator | None = None,
+    chances: Float[Tensor, " S"] | None = None,
 ) -> Samples:
     """Boxes to train on, their classes, and the deltas they should predict.
 
     The ground truth joins the proposals: early in training the RPN finds nothing good enough. Which are trained on, and
-    what they should say, are constants; where the boxes are keeps its gradient, if it has one.
+    what they should say, are constants; where the boxes are keeps its gradient, if it has one. `chances`, one for each
+    proposal and then for each object (`chances_of`), take the place of the generator.
     """
     objects = target.learnt()
     boxes = torch.cat((proposals, objects.boxes)) if config.add_ground_truth else proposals
@@ -152,7 +154,11 @@ def sample_proposals(
     )
     verdict = spare_ignored_regions(matches.verdict, candidates, target)
     positive, negative = sample(
-        verdict, size=config.samples_per_image, positive_fraction=config.foreground_fraction, generator=generator
+        verdict,
+        size=config.samples_per_image,
+        positive_fraction=config.foreground_fraction,
+        generator=generator,
+        chances=None if chances is None else chances[: len(verdict)],
     )
     chosen = torch.cat((positive, negative))
     class_ids = torch.full_like(chosen, background)
@@ -161,6 +167,20 @@ def sample_proposals(
     matched = objects.boxes[matches.gt_index[positive]]
     deltas[: len(positive)] = normalise_deltas(encode(candidates[positive], matched), config)
     return Samples(boxes[chosen], class_ids, deltas)
+
+
+def chances_of(
+    anchors: Int[Tensor, " P"], num_anchors: int, num_objects: int, generator: torch.Generator | None
+) -> Float[Tensor, " S"]:
+    """A random number for each proposal, of which is known from which anchor it came, and for each object.
+
+    It hangs on the anchor, not on the proposal's place among the others: where rounding makes one proposal more or
+    less, as on another number of processes, the others are drawn as before.
+    """
+    device = anchors.device if generator is None else generator.device
+    drawn = torch.rand(num_anchors + num_objects, generator=generator, device=device, dtype=torch.float64)
+    of_proposals, of_objects = drawn.to(anchors.device).split([num_anchors, num_objects])
+    return torch.cat((of_proposals[anchors], of_objects))
 
 
 def normalise_deltas(deltas: Float[Tensor, "R 4"], config: HeadConfig) -> Float[Tensor, "R 4"]:
@@ -179,12 +199,16 @@ def head_losses(
     class_ids: Int[Tensor, " S"],
     wanted: Float[Tensor, "S 4"],
     box_beta: float,
+    normaliser: Normaliser = at_least_one,
 ) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
-    """Cross-entropy over all samples; box loss over the true class of positive samples only."""
+    """Cross-entropy over all samples; box loss over the true class of positive samples only.
+
+    `normaliser`: what the sums are divided by.
+    """
     positive = (class_ids < deltas.shape[1]).nonzero().squeeze(1)
     classification = F.cross_entropy(logits, class_ids, reduction="sum")
     box = smooth_l1_sum(deltas[positive, class_ids[positive]], wanted[positive], box_beta)
-    num_sampled = max(len(class_ids), 1)  # a batch without regions has losses of 0, not NaN
+    num_sampled = normaliser(len(class_ids))
     return classification / num_sampled, box / num_sampled
 
 

@@ -28,17 +28,24 @@ def network_size(size: tuple[int, int], rule: InputConfig) -> tuple[int, int]:
     return max(1, int(size[0] * scale)), max(1, int(size[1] * scale))
 
 
-def preprocess(images: Sequence[Tensor], rule: InputConfig) -> ImageBatch:
+def at_scale(rule: InputConfig, short_side: int) -> InputConfig:
+    """The same rule with another short side, and the bound on the long side in proportion."""
+    long_side = max(1, round(rule.long_side * short_side / rule.short_side))
+    return rule.model_copy(update={"short_side": short_side, "long_side": long_side})
+
+
+def preprocess(images: Sequence[Tensor], rule: InputConfig, canvas: tuple[int, int] = (0, 0)) -> ImageBatch:
     """Resize, normalise and pad pictures in [0, 1] (RGB) into one batch; each is (3, H, W), floating point.
 
-    Raises ValueError for what is no picture: wrong dimensions, no pixels, integers.
+    The batch is at least as large as `canvas`. Raises ValueError for what is no picture: wrong dimensions, no pixels,
+    integers.
     """
     for image in images:
         _check_picture(image)
     original_sizes = [(image.shape[1], image.shape[2]) for image in images]
     image_sizes = [network_size(size, rule) for size in original_sizes]
     resized = [_normalise(_resize(i, s, rule.antialias), rule) for i, s in zip(images, image_sizes, strict=True)]
-    return ImageBatch(_pad_together(resized, rule.padding), image_sizes, original_sizes)
+    return ImageBatch(_pad_together(resized, rule.padding, canvas), image_sizes, original_sizes)
 
 
 def groups_that_share_a_batch(sizes: Sequence[tuple[int, int]], rule: InputConfig) -> list[list[int]]:
@@ -74,9 +81,11 @@ def _normalise(image: Float[Tensor, "C H W"], rule: InputConfig) -> Float[Tensor
     return (image * rule.pixel_scale - mean) / std
 
 
-def _pad_together(images: Sequence[Float[Tensor, "C _ _"]], padding: str) -> Float[Tensor, "N C H W"]:
+def _pad_together(
+    images: Sequence[Float[Tensor, "C _ _"]], padding: str, canvas: tuple[int, int]
+) -> Float[Tensor, "N C H W"]:
     """Zeros (the mean colour) at the right and the bottom."""
-    height, width = (max(image.shape[axis] for image in images) for axis in (1, 2))
+    height, width = (max(least, *(i.shape[axis] for i in images)) for axis, least in ((1, canvas[0]), (2, canvas[1])))
     if padding == "torchvision":
         height, width = (-(-side // TORCHVISION_MULTIPLE) * TORCHVISION_MULTIPLE for side in (height, width))
     batch = images[0].new_zeros(len(images), 3, height, width)

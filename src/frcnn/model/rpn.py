@@ -19,7 +19,7 @@ from frcnn.config import AnchorConfig, RPNConfig
 from frcnn.ops.anchors import cell_anchors, grid_anchors
 from frcnn.ops.boxes import at_least_float32, clip, covered_share, is_inside, smaller_side
 from frcnn.ops.coding import decode, encode
-from frcnn.ops.losses import smooth_l1_sum
+from frcnn.ops.losses import Normaliser, at_least_one, smooth_l1_sum
 from frcnn.ops.matching import IGNORED, NEGATIVE, match_boxes, sample
 from frcnn.ops.nms import batched_nms
 from frcnn.structures import ImageBatch, Target
@@ -132,31 +132,54 @@ def propose(
     training: bool,
     movable: bool = False,
 ) -> list[Float[Tensor, "_ 4"]]:
-    """The proposal layer: decode the most object-like anchors of each level, clip, suppress duplicates (Sec. 3.3).
+    """Scores and deltas to few good boxes a picture, in network pixels, best first.
 
-    `training` chooses how many are kept before and after NMS. Best first, in network pixels. The boxes are inputs to
-    the second stage, not part of its gradient (approximate joint training, Sec. 3.2 ii), unless they are `movable`:
-    then what the second stage says of a box reaches the deltas it was decoded from (non-approximate, iii).
+    They carry no gradient: joint training takes proposals as given (Sec. 3.2, approximate, ii), unless they are
+    `movable` (non-approximate, iii).
     """
+    chosen = choose(anchors, output, batch, config, training=training)
+    return proposed_boxes(anchors, output, batch, chosen, movable=movable)
+
+
+@torch.no_grad()
+def choose(
+    anchors: Float[Tensor, "R 4"],
+    output: RPNOutput,
+    batch: ImageBatch,
+    config: RPNConfig,
+    *,
+    training: bool,
+) -> list[Int[Tensor, " _"]]:
+    """Which anchors' boxes are proposed in each picture, best first (Sec. 3.3). Choosing has no gradient."""
     level = _level_of_each_anchor(output.level_sizes, anchors.device)
-    proposals = []
+    before_nms = config.before_nms_train if training else config.before_nms_test
+    after_nms = config.after_nms_train if training else config.after_nms_test
+    chosen = []
     for number, image_size in enumerate(batch.image_sizes):
         logits = output.logits[number].detach()
-        keep = _top_of_each_level(
-            logits, output.level_sizes, config.before_nms_train if training else config.before_nms_test
-        )
+        keep = _top_of_each_level(logits, output.level_sizes, before_nms)
         boxes = clip(decode(anchors[keep], output.deltas[number][keep].detach()), image_size)
         min_size = config.min_size * (min(batch.scales(number)) if config.min_size_scaled else 1.0)
         good = (smaller_side(boxes) >= min_size) & (logits[keep].sigmoid() >= config.score_threshold)
         boxes, keep = boxes[good], keep[good]
-        after_nms = config.after_nms_train if training else config.after_nms_test
-        survivors = batched_nms(boxes, logits[keep], level[keep], config.nms_threshold, max_keep=after_nms)
-        proposals.append(boxes[survivors])
-        if movable:
-            chosen = keep[survivors]
-            with torch.enable_grad():
-                proposals[-1] = clip(decode(anchors[chosen], output.deltas[number][chosen]), image_size)
-    return proposals
+        chosen.append(keep[batched_nms(boxes, logits[keep], level[keep], config.nms_threshold, max_keep=after_nms)])
+    return chosen
+
+
+def proposed_boxes(
+    anchors: Float[Tensor, "R 4"],
+    output: RPNOutput,
+    batch: ImageBatch,
+    chosen: Sequence[Int[Tensor, " _"]],
+    *,
+    movable: bool,
+) -> list[Float[Tensor, "_ 4"]]:
+    """The boxes of the chosen anchors, with their gradient if they are `movable`."""
+    deltas = output.deltas if movable else output.deltas.detach()
+    return [
+        clip(decode(anchors[of_picture], deltas[number][of_picture]), batch.image_sizes[number])
+        for number, of_picture in enumerate(chosen)
+    ]
 
 
 def _level_of_each_anchor(level_sizes: Sequence[int], device: torch.device) -> Int[Tensor, " R"]:
@@ -177,12 +200,17 @@ def rpn_losses(
     targets: Sequence[Target],
     batch: ImageBatch,
     config: RPNConfig,
-    generator: torch.Generator | None = None,
+    generators: Sequence[torch.Generator | None] | None = None,
+    normaliser: Normaliser = at_least_one,
 ) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
-    """Objectness and box losses over a balanced random sample of anchors (Eq. 1). `targets` in network pixels."""
+    """Objectness and box losses over a balanced random sample of anchors (Eq. 1). `targets` in network pixels.
+
+    `generators`: what draws the sample, one for each picture. `normaliser`: what the sums are divided by.
+    """
     logits, labels, deltas, wanted = [], [], [], []
     padded_size = (batch.pixels.shape[2], batch.pixels.shape[3])
-    for number, (target, image_size) in enumerate(zip(targets, batch.image_sizes, strict=True)):
+    drawn_by = generators or [None] * len(targets)
+    for number, (target, image_size, generator) in enumerate(zip(targets, batch.image_sizes, drawn_by, strict=True)):
         candidates = trainable_anchors(anchors, image_size, padded_size, config).nonzero().squeeze(1)
         positive, negative, target_deltas = _assign(anchors[candidates], target, config, generator)
         sampled = candidates[torch.cat((positive, negative))]
@@ -191,9 +219,9 @@ def rpn_losses(
         deltas.append(output.deltas[number, candidates[positive]])
         wanted.append(target_deltas)
     label = torch.cat(labels).to(output.logits.dtype)
-    num_sampled = max(len(label), 1)  # a batch without any anchor has losses of 0, not NaN
+    num_sampled = normaliser(len(label))
     classification = F.binary_cross_entropy_with_logits(torch.cat(logits), label, reduction="sum") / num_sampled
-    num_boxes = num_sampled if config.box_normaliser == "sampled" else output.num_cells * len(targets)
+    num_boxes = num_sampled if config.box_normaliser == "sampled" else normaliser(output.num_cells * len(targets))
     regression = smooth_l1_sum(torch.cat(deltas), torch.cat(wanted), config.box_beta) / num_boxes
     return classification, config.box_weight * regression
 

@@ -56,6 +56,15 @@ def scale_boxes(boxes: Float[Tensor, "R 4"], scales: tuple[float, float]) -> Flo
     return boxes * boxes.new_tensor([x, y, x, y])
 
 
+def resize_boxes(boxes: Float[Tensor, "R 4"], size: tuple[int, int], new_size: tuple[int, int]) -> Float[Tensor, "R 4"]:
+    """The boxes of a picture of (height, width) `size` in its copy of `new_size`.
+
+    By the exact ratio of each axis: sides are rounded up, and a box that ends with its picture must still do so.
+    """
+    exact = boxes.double()  # in float32, 4001 * (2001 / 4001) is 2001.0001: outside the picture
+    return scale_boxes(exact, (new_size[0] / size[0], new_size[1] / size[1])).to(boxes.dtype)
+
+
 def flip_horizontally(boxes: Float[Tensor, "R 4"], width: int) -> Float[Tensor, "R 4"]:
     """The boxes in the mirrored picture: x' = W - x, corners swapped."""
     return torch.stack((width - boxes[:, 2], boxes[:, 1], width - boxes[:, 0], boxes[:, 3]), dim=1)

@@ -111,15 +111,23 @@ def sample(
     size: int,
     positive_fraction: float,
     generator: torch.Generator | None = None,
+    chances: Float[Tensor, " R"] | None = None,
 ) -> tuple[Int[Tensor, " P"], Int[Tensor, " M"]]:
-    """Random positive and negative indices: at most `size` together, negatives fill the rest."""
-    positives = _shuffled((verdict == POSITIVE).nonzero().squeeze(1), generator)
-    negatives = _shuffled((verdict == NEGATIVE).nonzero().squeeze(1), generator)
+    """Random positive and negative indices: at most `size` together, negatives fill the rest.
+
+    `chances`: a random number for each candidate, the smallest are taken; without them `generator` shuffles.
+    """
+    positives = _shuffled((verdict == POSITIVE).nonzero().squeeze(1), generator, chances)
+    negatives = _shuffled((verdict == NEGATIVE).nonzero().squeeze(1), generator, chances)
     positives = positives[: int(size * positive_fraction)]
     return positives, negatives[: size - len(positives)]
 
 
-def _shuffled(index: Int[Tensor, " R"], generator: torch.Generator | None) -> Int[Tensor, " R"]:
+def _shuffled(
+    index: Int[Tensor, " M"], generator: torch.Generator | None, chances: Float[Tensor, " R"] | None
+) -> Int[Tensor, " M"]:
+    if chances is not None:
+        return index[chances[index].argsort()]
     device = index.device if generator is None else generator.device  # a generator draws on its own device
     order = torch.randperm(len(index), generator=generator, device=device)
     return index[order.to(index.device)]
