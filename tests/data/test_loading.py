@@ -19,11 +19,12 @@ from torch.testing import assert_close
 from frcnn.config import InputConfig
 from frcnn.data import loading
 from frcnn.data.dataset import Dataset, load_dataset
-from frcnn.data.loading import Batch, batches, evaluation_batches, number_of_batches
+from frcnn.data.loading import Batch, batches, evaluation_batches
+from frcnn.data.order import Part, is_flipped, number_of_batches, reduction
 from frcnn.data.pictures import ORIENTATION, read_picture, read_reduced_picture, to_tensor
 from frcnn.errors import DataError, FrcnnError
 from frcnn.model.preprocess import network_size
-from frcnn.ops.boxes import flip_horizontally
+from frcnn.ops.boxes import flip_horizontally, resize_boxes
 
 WIDE, TALL = (24, 32), (32, 24)
 NAMES = "abcdefghijk"
@@ -170,7 +171,7 @@ class TestFlips:
                 assert torch.equal(image, to_tensor(read_picture(path)))
 
     def test_half_of_the_time(self):
-        flips = [loading._is_flipped(number, 0, epoch, 0.5) for number in range(50) for epoch in range(40)]
+        flips = [is_flipped(number, 0, epoch, 0.5) for number in range(50) for epoch in range(40)]
         assert 0.45 < sum(flips) / len(flips) < 0.55
 
     def test_every_epoch_anew_for_each_picture(self, epoch):
@@ -274,13 +275,13 @@ class TestReduction:
         ],
     )
     def test_by_hand(self, size, settings, expected):
-        assert loading._reduction(size, rule(**settings)) == expected
+        assert reduction(size, rule(**settings)) == expected
 
     def test_the_network_sees_no_more_than_there_is(self):
         """By law: what is reduced is as large as the network sees it; by the next reduction it would not be."""
         for height in range(1, 130, 3):
             for width in range(1, 130, 2):
-                seen, by = network_size((height, width), rule()), loading._reduction((height, width), rule())
+                seen, by = network_size((height, width), rule()), reduction((height, width), rule())
                 assert by == 1 or (height >= by * seen[0] and width >= by * seen[1])
                 assert by == 8 or height < 2 * by * seen[0] or width < 2 * by * seen[1]
 
@@ -306,7 +307,7 @@ class TestReduction:
         whole = torch.tensor([[0.0, 0.0, side, side + 2]])
         for by in (2, 4, 8):
             height, width = -(-(side + 2) // by), -(-side // by)
-            reduced = loading._scaled(whole, (side + 2, side), (height, width))
+            reduced = resize_boxes(whole, (side + 2, side), (height, width))
             assert reduced.tolist() == [[0, 0, width, height]]
 
     @pytest.mark.parametrize("flip", [0.0, 1.0])
@@ -529,7 +530,7 @@ def test_real_photos(shared):
 
 def test_bytes_become_floats_where_they_are_wanted():
     pixels = torch.tensor([0, 51, 255], dtype=torch.uint8).repeat(3, 2, 1)
-    batch = Batch([pixels], [], [])
+    batch = Batch([pixels], [], [], Part([]))
     for images in (batch.images, batch.images_on(torch.device("cpu"))):
         assert images[0].dtype == torch.float32
         assert images[0][0, 0].tolist() == [0.0, pytest.approx(0.2), 1.0]
@@ -540,7 +541,7 @@ def test_bytes_become_floats_where_they_are_wanted():
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
 def test_bytes_travel_to_cuda():
     pixels = torch.randint(0, 256, (3, 20, 30), dtype=torch.uint8)
-    batch = Batch([pixels], [], [])
+    batch = Batch([pixels], [], [], Part([]))
     there = batch.images_on(torch.device("cuda"))[0]
     assert there.device.type == "cuda"
     assert torch.equal(there.cpu(), batch.images[0])

@@ -3,14 +3,13 @@
 H, W = height and width of a picture.
 """
 
-import random
 import signal
 import sys
 import warnings
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
 import torch
 from jaxtyping import Float, UInt8
@@ -20,15 +19,17 @@ from torch.utils.data import Dataset as Map
 
 from frcnn.config import InputConfig
 from frcnn.data.dataset import Dataset, Example
-from frcnn.data.pictures import REDUCTIONS, as_floats, read_picture, read_reduced_picture, to_bytes
+from frcnn.data.order import Order, Part, Share, cut, dealt, is_flipped, rule_of_step, training_order
+from frcnn.data.pictures import as_floats, read_picture, read_reduced_picture, to_bytes
 from frcnn.errors import DataError, FrcnnError
-from frcnn.model.preprocess import network_size
-from frcnn.ops.boxes import flip_horizontally, scale_boxes
+from frcnn.ops.boxes import flip_horizontally, resize_boxes
 from frcnn.structures import Target
 
 PREFETCH = 2  # batches that each worker keeps ready: what bounds their memory
 # Forking starts at once, and needs no guard in a user's script; elsewhere it is unsafe (macOS) or absent (Windows).
 _START_METHOD = "fork" if sys.platform == "linux" else "spawn"
+
+ALONE = Share()
 
 Loaded = list[UInt8[Tensor, "3 _ _"]] | str  # the pictures of one batch, or why they cannot be loaded
 
@@ -40,6 +41,7 @@ class Batch:
     pixels: list[UInt8[Tensor, "3 _ _"]]
     targets: list[Target]
     pictures: list[Path]
+    part: Part  # which of the data set's pictures they are, and how they are to be seen
 
     @property
     def images(self) -> list[Float[Tensor, "3 _ _"]]:
@@ -53,15 +55,7 @@ class Batch:
         return [as_floats(pixels.to(device)) for pixels in self.pixels]
 
 
-class Order(NamedTuple):
-    """One picture to load: its number in the data set, is it mirrored, and by what are its sides divided?"""
-
-    number: int
-    flipped: bool
-    reduction: int = 1
-
-
-def batches(
+def steps(
     dataset: Dataset,
     batch_size: int,
     *,
@@ -72,88 +66,64 @@ def batches(
     workers: int,
     ignore_regions: bool,
     skip: int = 0,
-    reduce_to: InputConfig | None = None,
-) -> Iterator[Batch]:
+    seen_by: InputConfig | None = None,
+    reduce: bool = False,
+    scales: Sequence[int] = (),
+    share: Share = ALONE,
+    pieces: int = 1,
+) -> Iterator[list[Batch]]:
     """One epoch of training, each picture once: a function of seed and epoch alone, whatever the number of workers.
 
-    Starts with the batch numbered `skip`, without loading those before it. Objects to be ignored are left out of the
-    targets unless `ignore_regions`. Pictures at least twice as large as the network will see them by the rule
-    `reduce_to` are reduced while they are decoded, which is most of the work on large photos; None leaves all as they
-    are. Raises DataError naming the picture that cannot be read.
+    A step is the pieces of a batch, of which a process gets its `share`. Starts with the step numbered `skip`, without
+    loading those before it. Objects to be ignored are left out of the targets unless `ignore_regions`. `seen_by` is
+    how the network will see the pictures, `scales` other short sides for it, one drawn for each step; with `reduce`
+    pictures at least twice as large are reduced while they are decoded, which is most of the work on large photos.
+    Raises DataError naming the picture that cannot be read.
     """
-    numbers = _training_order(dataset, batch_size, seed, epoch, group_by_aspect=group_by_aspect)
-    reductions = [_reduction(example.size, reduce_to) for example in dataset.examples]
-    orders = [[Order(i, _is_flipped(i, seed, epoch, flip), reductions[i]) for i in batch] for batch in numbers[skip:]]
-    return _loaded(dataset, orders, workers, whole_targets=ignore_regions)
+    planned: list[list[Part]] = []
+    numbers = training_order(dataset, batch_size, seed, epoch, group_by_aspect=group_by_aspect)
+    for number, batch in list(enumerate(numbers))[skip:]:
+        rule = rule_of_step(seen_by, scales, seed, epoch, number)
+        flipped = [is_flipped(i, seed, epoch, flip) for i in batch]
+        reduce_to = rule if reduce else None
+        planned.append(dealt(dataset, batch, rule, share, flipped=flipped, reduce_to=reduce_to, pieces=pieces))
+    loaded = _loaded(dataset, [part for parts in planned for part in parts], workers, whole_targets=ignore_regions)
+    try:
+        for parts in planned:
+            yield [next(loaded) for _ in parts]
+    finally:
+        loaded.close()
+
+
+def batches(dataset: Dataset, batch_size: int, reduce_to: InputConfig | None = None, **options: Any) -> Iterator[Batch]:
+    """`steps` of one process, whose batches are not cut into pieces; pictures larger than `reduce_to` are reduced."""
+    for step in steps(dataset, batch_size, seen_by=reduce_to, reduce=reduce_to is not None, **options):
+        yield from step
 
 
 def evaluation_batches(dataset: Dataset, batch_size: int, workers: int = 0) -> Iterator[Batch]:
     """Every picture once, in the data set's order, as it is, with all its objects. Raises DataError."""
-    numbers = range(len(dataset))
-    orders = [[Order(i, False) for i in batch] for batch in _cut(numbers, batch_size)]
-    return _loaded(dataset, orders, workers, whole_targets=True)
+    numbers = cut(range(len(dataset)), batch_size)
+    parts = [Part([Order(i, False) for i in batch]) for batch in numbers]
+    return _loaded(dataset, parts, workers, whole_targets=True)
 
 
-def number_of_batches(dataset: Dataset, batch_size: int, group_by_aspect: bool = False) -> int:
-    """How many batches make an epoch."""
-    return sum(-(-len(group) // batch_size) for group in _groups(dataset, group_by_aspect))
-
-
-def _training_order(
-    dataset: Dataset, batch_size: int, seed: int, epoch: int, *, group_by_aspect: bool
-) -> list[list[int]]:
-    """Shuffled batches of shuffled pictures: the smaller batch left over in a group comes anywhere in the epoch."""
-    chance = random.Random(f"order {seed} {epoch}")
-    cut: list[list[int]] = []
-    for group in _groups(dataset, group_by_aspect):
-        chance.shuffle(group)
-        cut += _cut(group, batch_size)
-    chance.shuffle(cut)
-    return cut
-
-
-def _groups(dataset: Dataset, by_aspect: bool) -> list[list[int]]:
-    """Wide pictures and tall ones, since a batch is padded to its largest sides."""
-    sizes = [example.size for example in dataset.examples]
-    if not by_aspect:
-        return [list(range(len(sizes)))]
-    wide = [i for i, (height, width) in enumerate(sizes) if width >= height]
-    tall = [i for i, (height, width) in enumerate(sizes) if width < height]
-    return [wide, tall]
-
-
-def _cut(numbers: Sequence[int], batch_size: int) -> list[list[int]]:
-    return [list(numbers[i : i + batch_size]) for i in range(0, len(numbers), batch_size)]
-
-
-def _is_flipped(number: int, seed: int, epoch: int, probability: float) -> bool:
-    return random.Random(f"flip {seed} {epoch} {number}").random() < probability
-
-
-def _reduction(size: tuple[int, int], rule: InputConfig | None) -> int:
-    """The largest that leaves a picture of `size` no smaller than the network will see it; 1 where there is none."""
-    if rule is None:
-        return 1
-    height, width = network_size(size, rule)
-    fitting = (by for by in REDUCTIONS if size[0] >= by * height and size[1] >= by * width)
-    return next(fitting, 1)
-
-
-def _loaded(dataset: Dataset, orders: list[list[Order]], workers: int, *, whole_targets: bool) -> Iterator[Batch]:
+def _loaded(dataset: Dataset, parts: list[Part], workers: int, *, whole_targets: bool) -> Generator[Batch, None, None]:
     pictures = [example.picture for example in dataset.examples]
-    loading = _in_processes(pictures, orders, workers)
+    loading = _in_processes(pictures, [part.orders for part in parts], workers)
     try:
-        for order, images in zip(orders, loading, strict=True):
+        for part, images in zip(parts, loading, strict=True):
             if isinstance(images, str):
                 raise DataError(images)
-            examples = [dataset.examples[number] for number, _, _ in order]
+            examples = [dataset.examples[order.number] for order in part.orders]
             yield Batch(
                 images,
                 [
                     _target(example, (pixels.shape[1], pixels.shape[2]), one, whole=whole_targets)
-                    for example, pixels, one in zip(examples, images, order, strict=True)
+                    for example, pixels, one in zip(examples, images, part.orders, strict=True)
                 ],
                 [example.picture for example in examples],
+                part,
             )
     finally:
         loading.close()
@@ -164,16 +134,10 @@ def _target(example: Example, size: tuple[int, int], order: Order, *, whole: boo
     target = example.target if whole else example.target.learnt()
     boxes = target.boxes
     if order.reduction > 1:
-        boxes = _scaled(boxes, example.size, size)
+        boxes = resize_boxes(boxes, example.size, size)
     if order.flipped:
         boxes = flip_horizontally(boxes, size[1])
     return Target(boxes, target.class_ids, target.ignored)
-
-
-def _scaled(boxes: Float[Tensor, "G 4"], size: tuple[int, int], new_size: tuple[int, int]) -> Float[Tensor, "G 4"]:
-    """By the exact ratio of each axis: sides are rounded up, and a box that ends with its picture must still do so."""
-    exact = boxes.double()  # in float32, 4001 * (2001 / 4001) is 2001.0001: outside the picture
-    return scale_boxes(exact, (new_size[0] / size[0], new_size[1] / size[1])).float()
 
 
 class _Pictures(Map[Loaded]):

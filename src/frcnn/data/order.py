@@ -1,0 +1,129 @@
+"""Which pictures each step takes, how it sees them, and which process loads them: a function of seed and epoch alone.
+
+A step's batch is cut into pieces (gradients are accumulated over them), each piece is dealt out to the processes that
+train together. So the same pictures make the same step, on however many processes.
+"""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from frcnn.config import InputConfig
+from frcnn.data.dataset import Dataset
+from frcnn.data.pictures import REDUCTIONS
+from frcnn.model.preprocess import at_scale, network_size
+
+
+class Order(NamedTuple):
+    """One picture to load: its number in the data set, is it mirrored, and by what are its sides divided?"""
+
+    number: int
+    flipped: bool
+    reduction: int = 1
+
+
+@dataclass(frozen=True)
+class Share:
+    """One process, counted from 0, of those that train together."""
+
+    number: int = 0
+    of: int = 1
+
+
+@dataclass(frozen=True)
+class Part:
+    """What one process loads, and computes at once."""
+
+    orders: list[Order]
+    rule: InputConfig | None = None  # by which the network sees these pictures
+    canvas: tuple[int, int] = (0, 0)  # the (height, width) to which every process pads its part of the piece
+    weight: float = 1.0  # the piece's share of its batch; 0 for a stand-in, where there are too few pictures for all
+    batch_size: int = 1  # pictures of the whole batch
+
+
+def number_of_batches(dataset: Dataset, batch_size: int, group_by_aspect: bool = False) -> int:
+    """How many batches make an epoch."""
+    return sum(-(-len(group) // batch_size) for group in _groups(dataset, group_by_aspect))
+
+
+def training_order(
+    dataset: Dataset, batch_size: int, seed: int, epoch: int, *, group_by_aspect: bool
+) -> list[list[int]]:
+    """Shuffled batches of shuffled pictures: the smaller batch left over in a group comes anywhere in the epoch."""
+    chance = random.Random(f"order {seed} {epoch}")
+    batches: list[list[int]] = []
+    for group in _groups(dataset, group_by_aspect):
+        chance.shuffle(group)
+        batches += cut(group, batch_size)
+    chance.shuffle(batches)
+    return batches
+
+
+def dealt(
+    dataset: Dataset,
+    batch: Sequence[int],
+    rule: InputConfig | None,
+    share: Share,
+    *,
+    flipped: Sequence[bool],
+    reduce_to: InputConfig | None,
+    pieces: int,
+) -> list[Part]:
+    """The parts of one batch that a process takes, one of each piece; a piece too small for all gives a stand-in."""
+    sizes = [example.size for example in (dataset.examples[number] for number in batch)]
+    orders = [
+        Order(number, mirrored, reduction(size, reduce_to))
+        for number, mirrored, size in zip(batch, flipped, sizes, strict=True)
+    ]
+    parts = []
+    for piece in cut(range(len(orders)), -(-len(orders) // pieces)):
+        mine = [orders[i] for i in piece[share.number :: share.of]]
+        canvas = (0, 0) if rule is None else _common_size([sizes[i] for i in piece], rule)
+        weight = len(piece) / len(orders) if mine else 0.0
+        parts.append(Part(mine or [orders[piece[0]]], rule, canvas, weight, len(orders)))
+    return parts
+
+
+def is_flipped(number: int, seed: int, epoch: int, probability: float) -> bool:
+    """Is this picture mirrored in this epoch?"""
+    return random.Random(f"flip {seed} {epoch} {number}").random() < probability
+
+
+def rule_of_step(
+    rule: InputConfig | None, scales: Sequence[int], seed: int, epoch: int, step: int
+) -> InputConfig | None:
+    """The rule at one of the `scales`, drawn for the step of this number in its epoch; without scales as it is."""
+    if rule is None or not scales:
+        return rule
+    return at_scale(rule, random.Random(f"scale {seed} {epoch} {step}").choice(list(scales)))
+
+
+def reduction(size: tuple[int, int], rule: InputConfig | None) -> int:
+    """The largest that leaves a picture of `size` no smaller than the network will see it; 1 where there is none."""
+    if rule is None:
+        return 1
+    height, width = network_size(size, rule)
+    fitting = (by for by in REDUCTIONS if size[0] >= by * height and size[1] >= by * width)
+    return next(fitting, 1)
+
+
+def cut(numbers: Sequence[int], size: int) -> list[list[int]]:
+    """Pieces of `size`, the last one perhaps smaller."""
+    return [list(numbers[i : i + size]) for i in range(0, len(numbers), size)]
+
+
+def _common_size(sizes: Sequence[tuple[int, int]], rule: InputConfig) -> tuple[int, int]:
+    """The largest sides of pictures as the network sees them."""
+    seen = [network_size(size, rule) for size in sizes]
+    return max(height for height, _ in seen), max(width for _, width in seen)
+
+
+def _groups(dataset: Dataset, by_aspect: bool) -> list[list[int]]:
+    """Wide pictures and tall ones, since a batch is padded to its largest sides."""
+    sizes = [example.size for example in dataset.examples]
+    if not by_aspect:
+        return [list(range(len(sizes)))]
+    wide = [i for i, (height, width) in enumerate(sizes) if width >= height]
+    tall = [i for i, (height, width) in enumerate(sizes) if width < height]
+    return [wide, tall]
