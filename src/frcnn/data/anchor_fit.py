@@ -1,0 +1,127 @@
+"""How well can the anchors of a configuration answer for the objects of a data set? Found out before training."""
+
+from dataclasses import dataclass, field
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from frcnn.config import InputConfig, ModelConfig
+from frcnn.data.dataset import Dataset
+from frcnn.model.best_overlaps import best_overlaps
+from frcnn.model.level_grid import level_grids
+from frcnn.model.preprocess import network_size
+from frcnn.structures import Target
+
+WORTH_A_LINE = 0.05  # the share of weakly overlapped objects from which there is one
+NAMED_CLASSES = 5  # in one line
+
+
+@dataclass(frozen=True)
+class AnchorFit:
+    """The largest IoU of each object that is learnt with any anchor that trains, and what follows (Sec. 3.1.2)."""
+
+    overlaps: Float[Tensor, " G"]
+    boxes: Float[Tensor, "G 4"]  # in network pixels
+    class_ids: Int[Tensor, " G"]
+    class_names: tuple[str, ...]
+    config: ModelConfig = field(repr=False)
+
+    def __len__(self) -> int:
+        return len(self.overlaps)
+
+    @property
+    def unmatched(self) -> Bool[Tensor, " G"]:
+        """Objects that no anchor overlaps: the RPN learns nothing of them."""
+        return self.overlaps == 0
+
+    @property
+    def weak(self) -> Bool[Tensor, " G"]:
+        """Objects that anchors overlap, but none by `rpn.negative_below`: by rule (i) the best of them answers."""
+        return ~self.unmatched & (self.overlaps < self.config.rpn.negative_below)
+
+    def share_reaching(self, overlap: float) -> float:
+        """The share of objects that some anchor overlaps by this IoU at least; 1 where there are no objects."""
+        return float((self.overlaps >= overlap).double().mean()) if len(self) else 1.0
+
+    def by_class(self, chosen: Bool[Tensor, " G"]) -> dict[str, int]:
+        """How many of the chosen objects are of each class that has any, most first."""
+        counts = self.class_ids[chosen].bincount(minlength=len(self.class_names)).tolist()
+        found = [(name, count) for name, count in zip(self.class_names, counts, strict=True) if count]
+        return dict(sorted(found, key=lambda item: -item[1]))
+
+    def describe(self) -> list[str]:
+        """What to read before training, a line each: none where all is well."""
+        unmatched, weak, lines = int(self.unmatched.sum()), int(self.weak.sum()), []
+        if unmatched:
+            lines.append(
+                f"no anchor that trains overlaps {unmatched:,} of {len(self):,} objects, so the RPN cannot learn to "
+                f"propose them ({self._named(self.unmatched)}): {self._what_would_reach_them()}"
+            )
+        if weak and self._is_worth_a_line(self.weak):
+            lines.append(
+                f"no anchor overlaps {weak:,} of {len(self):,} objects by {self.config.rpn.negative_below:g} or more, "
+                f"so only the nearest answers for each ({self._named(self.weak)}): {self._what_would_fit_them()}"
+            )
+        return lines
+
+    def _is_worth_a_line(self, chosen: Bool[Tensor, " G"]) -> bool:
+        """Are they a good part of all objects, or most of some class?"""
+        everything = self.by_class(torch.ones_like(chosen))
+        most_of_a_class = any(2 * count > everything[name] for name, count in self.by_class(chosen).items())
+        return most_of_a_class or int(chosen.sum()) >= WORTH_A_LINE * len(self)
+
+    def _named(self, chosen: Bool[Tensor, " G"]) -> str:
+        """The classes with most of them, and how many are of others."""
+        everything, counts = self.by_class(torch.ones_like(chosen)), self.by_class(chosen)
+        named = [f"{name} {count:,} of {everything[name]:,}" for name, count in counts.items()]
+        others = sum(list(counts.values())[NAMED_CLASSES:])
+        return ", ".join(named[:NAMED_CLASSES] + ([f"{others:,} of other classes"] if others else []))
+
+    def _what_would_reach_them(self) -> str:
+        if self.config.rpn.cross_border_anchors:  # then anchors are everywhere, if they are not small for their stride
+            return "larger model.anchors.sizes or a larger model.input.short_side would close the gaps between anchors"
+        return "smaller model.anchors.sizes or model.rpn.cross_border_anchors=true would bring anchors to the border"
+
+    def _what_would_fit_them(self) -> str:
+        """By what most of the weakly overlapped are: smaller than all anchors, larger, or of another shape or place."""
+        boxes = self.boxes[self.weak]
+        middle = float((boxes[:, 2:] - boxes[:, :2]).prod(dim=1).sqrt().median())
+        sizes = [size for of_level in self.config.anchors.sizes for size in of_level]
+        if middle < min(sizes):
+            return (
+                f"half of them are below {middle:.0f} px in the network's input, and model.anchors.sizes begin at "
+                f"{min(sizes):g}; smaller ones or a larger model.input.short_side would fit them better"
+            )
+        if middle > max(sizes):
+            return (
+                f"half of them are above {middle:.0f} px in the network's input, and model.anchors.sizes end at "
+                f"{max(sizes):g}; larger ones or a smaller model.input.short_side would fit them better"
+            )
+        border = "" if self.config.rpn.cross_border_anchors else ", or model.rpn.cross_border_anchors=true,"
+        return f"more model.anchors.sizes or other model.anchors.ratios{border} would fit them better"
+
+
+def anchor_fit(dataset: Dataset, config: ModelConfig) -> AnchorFit:
+    """The fit of all objects of a data set that are learnt. Raises ConfigError where rooms do not fit each other."""
+    targets = [example.target for example in dataset.examples]
+    learnt = torch.cat([torch.zeros(0, dtype=torch.bool), *(_is_learnt(target) for target in targets)])
+    boxes = torch.cat([torch.zeros(0, 4), *(target.boxes for target in targets)])[learnt]
+    class_ids = torch.cat([torch.zeros(0, dtype=torch.long), *(target.class_ids for target in targets)])[learnt]
+    counts = torch.tensor([len(target.boxes) for target in targets], dtype=torch.long)
+    picture = torch.arange(len(targets)).repeat_interleave(counts)[learnt]  # of each object
+    seen, scales = _as_the_network_sees(dataset, config.input)
+    boxes = boxes * scales.flip(1).repeat(1, 2)[picture]
+    overlaps = best_overlaps(boxes, seen[picture], level_grids(config), config)
+    return AnchorFit(overlaps, boxes, class_ids, dataset.class_names, config)
+
+
+def _is_learnt(target: Target) -> Bool[Tensor, " G"]:
+    return torch.ones(len(target.boxes), dtype=torch.bool) if target.ignored is None else ~target.ignored
+
+
+def _as_the_network_sees(dataset: Dataset, rule: InputConfig) -> tuple[Int[Tensor, "N 2"], Float[Tensor, "N 2"]]:
+    """Sizes (height, width) in the network's pixels, and network pixels per original pixel (y, x), of each picture."""
+    originals = [example.size for example in dataset.examples]
+    seen = torch.tensor([network_size(size, rule) for size in originals], dtype=torch.long).reshape(-1, 2)
+    return seen, (seen.double() / torch.tensor(originals).reshape(-1, 2)).float()
