@@ -95,12 +95,12 @@ def evaluate_model(
     """
     if tuple(dataset.class_names) != tuple(model.class_names):
         raise DataError("the data set's classes are not the model's: load it with the model's class names")
-    device = next(model.parameters()).device
+    device, number = next(model.parameters()).device, next(model.parameters()).dtype
     generator = torch.Generator().manual_seed(seed)
     tally, total = _Tally(), len(dataset.examples)
-    with _evaluation_mode(model), autocast(device, precision):
+    with evaluation_mode(model), autocast(device, precision):
         for batch in evaluation_batches(dataset, batch_size, workers):
-            images = batch.images_on(device)
+            images = [image.to(number) for image in batch.images_on(device)]
             _detect(model, images, tally)
             if with_losses:
                 targets = [target.to(device) for target in batch.targets]
@@ -132,7 +132,7 @@ def _summary(model: FasterRCNN, dataset: Dataset, tally: _Tally) -> Evaluation:
 
 
 @contextmanager
-def _evaluation_mode(model: nn.Module) -> Iterator[None]:
+def evaluation_mode(model: nn.Module) -> Iterator[None]:
     """Module by module, since some may be meant to differ from the whole (frozen batch norm)."""
     modes = [(module, module.training) for module in model.modules()]
     model.eval()
