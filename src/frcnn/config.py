@@ -148,6 +148,7 @@ class DataConfig(Section):
     bad_boxes: Literal["refuse", "skip"] = "refuse"
     ignore_regions: bool = False  # no negatives on difficult and crowd objects
     group_by_aspect: bool = True  # wide pictures with wide ones, tall with tall
+    scales: tuple[Count, ...] = ()  # multi-scale: short sides, one drawn a step; empty: model.input.short_side
     reduce_large: bool = True  # decode pictures of twice the network's size and more at a half, a quarter or an eighth
     workers: Annotated[int, Field(ge=0)] = 2
 
@@ -155,11 +156,15 @@ class DataConfig(Section):
 class TrainConfig(Section):
     """Where training starts, the solver and its schedule."""
 
-    schedule: Literal["joint", "exact"] = "joint"  # proposals are given (Sec. 3.2 ii), or losses move them too (iii)
+    schedule: Literal["joint", "exact", "alternating"] = "joint"  # Sec. 3.2: ii (proposals are given), iii, i
     backbone: Annotated[str, Field(min_length=1)] = "imagenet"  # or none (random weights), or a file of weights
-    epochs: Count
+    weights: Annotated[str, Field(min_length=1)] | None = None  # a detector that is continued, instead of a backbone
+    epochs: Count  # alternating: of each of its four steps
+    step_epochs: tuple[Count, Count, Count, Count] | None = None  # alternating: each step its own number
     steps: Count | None = None  # instead of epochs, where given
-    batch_size: Count
+    proposals_per_image: Count = 2000  # alternating: how many are written down for the next step
+    batch_size: Count  # pictures of one step, over all processes
+    accumulate: Count = 1  # pieces into which a batch is cut, one computed after another: less memory
     lr: Positive
     lr_scaling: Literal["none", "linear"] = "none"  # linear: lr is for 16 pictures, times batch / 16
     optimizer: Literal["sgd", "adamw"] = "sgd"
@@ -167,16 +172,21 @@ class TrainConfig(Section):
     weight_decay: NotNegative
     bias_lr_factor: NotNegative = 1.0
     backbone_lr_factor: NotNegative = 1.0  # pretrained layers may want smaller steps than new ones
+    stage_lr_factor: Annotated[float, Field(gt=0, le=1)] = 1.0  # each stage of the body, beside the one above it
     bias_weight_decay: bool = True
     warmup_steps: Annotated[int, Field(ge=0)]
     warmup_factor: Fraction = 0.001
+    decay: Literal["steps", "cosine"] = "steps"  # how the rate falls: at milestones, or along half a cosine to 0
     milestones: tuple[Fraction, ...]  # shares of the whole training at which the rate is multiplied by gamma
     gamma: Positive = 0.1
     clip_gradient: NotNegative = 0.0  # largest norm of the whole gradient; 0: none
-    precision: Literal["float32", "bfloat16"] = "float32"
+    ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.0  # of the average of the weights that is kept; 0: none
+    patience: Annotated[int, Field(ge=0)] = 0  # epochs without a better validation AP that end it early; 0: never
+    precision: Literal["float32", "bfloat16", "float64"] = "float32"  # float64: to compare with, slow
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     log_every: Count = 10
     checkpoint_every: Count = 500  # steps
+    trackers: tuple[Literal["wandb", "mlflow"], ...] = ()  # beside metrics.jsonl and TensorBoard
 
 
 class Config(Section):
@@ -195,6 +205,12 @@ class Config(Section):
                 "train.schedule = exact needs model.head.pooling = roi_align: RoIPool rounds boxes to cells, and has "
                 "no derivative for them"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _patience_needs_a_validation(self) -> "Config":
+        if self.train.patience > 0 and self.data.validation == 0:
+            raise ValueError("train.patience waits for a better validation AP: it needs data.validation above 0")
         return self
 
 

@@ -35,6 +35,12 @@ def write_text(path: Path, text: str) -> None:
         aside.write_text(text, encoding="utf-8")
 
 
+def remove_torn_files(folder: Path) -> None:
+    """What `written_whole` had begun, in a folder or below it, when its process was killed."""
+    for path in folder.rglob(".*.part"):
+        path.unlink(missing_ok=True)
+
+
 def make_folder(folder: Path) -> Path:
     """Make `folder` and what lies above it, where absent. Raises FrcnnError, naming it, where that cannot be."""
     try:

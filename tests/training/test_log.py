@@ -69,7 +69,7 @@ class TestMetricsFile:
         kept = lines(metrics.path)
         metrics.write("step", step=6)
         metrics.write("evaluation", step=6)
-        metrics.forget_after(5)
+        metrics.forget_after(5, 5)
         assert lines(metrics.path) == kept
         metrics.write("resume", step=5)
         assert [line["event"] for line in lines(metrics.path)] == ["start", "step", "evaluation", "resume"]
@@ -77,7 +77,7 @@ class TestMetricsFile:
     def test_a_line_that_belongs_to_no_step_is_kept(self, tmp_path: Path) -> None:
         metrics = MetricsFile(tmp_path / "metrics.jsonl")
         metrics.write("note", text="at the beginning")
-        metrics.forget_after(0)
+        metrics.forget_after(0, 0)
         assert [line["event"] for line in lines(metrics.path)] == ["note"]
 
     @pytest.mark.parametrize("tail", ['{"event": "step", "st', '{"event": "step", "step": 2}', "\0\0\0\0"])
@@ -87,12 +87,12 @@ class TestMetricsFile:
         metrics.write("step", step=1)
         with metrics.path.open("a", encoding="utf-8") as file:
             file.write(tail)
-        metrics.forget_after(1)
+        metrics.forget_after(1, 1)
         metrics.write("resume", step=1)
         assert [line["event"] for line in lines(metrics.path)] == ["step", "resume"]
 
     def test_a_training_that_has_not_begun_has_nothing_to_forget(self, tmp_path: Path) -> None:
-        MetricsFile(tmp_path / "metrics.jsonl").forget_after(0)
+        MetricsFile(tmp_path / "metrics.jsonl").forget_after(0, 0)
         assert list(tmp_path.iterdir()) == []
         assert read_metrics(tmp_path / "metrics.jsonl") == []
 
@@ -131,7 +131,7 @@ class TestDisplay:
         with Display(40, console) as display:
             display.say("first")
             display.step(7, "loss 1.250")
-            display.evaluation(3)(1)
+            display.beside("validating", 3)(1)
             display.say("second")
         assert shown.getvalue() == "first\nsecond\n"
 
@@ -147,7 +147,7 @@ class TestDisplay:
     def test_the_validation_has_a_bar_until_its_last_picture(self) -> None:
         console, shown = self.screen(terminal=True)
         with Display(40, console) as display:
-            advance = display.evaluation(3)
+            advance = display.beside("validating", 3)
             advance(2)
             during = self.frame(display, shown)
             advance(3)

@@ -12,9 +12,10 @@ from safetensors import safe_open
 
 from frcnn.config import load_config, load_preset, override, preset_names
 from frcnn.errors import ConfigError, DataError, FrcnnError, UsageError
-from frcnn.structures import Losses
+from frcnn.model import head
 from frcnn.training import loop
-from frcnn.training.loop import reduction_rule, seed_of_step, train
+from frcnn.training.failure import replay
+from frcnn.training.loop import reduces, seed_of_picture, train
 from frcnn.weights.model_file import load_model
 
 SMALL = (
@@ -51,15 +52,15 @@ def test_a_run_s_folder(voc_set, tmp_path):
     said = run(voc_set, tmp_path / "run")
     out = tmp_path / "run"
     assert {p.name for p in out.iterdir()} == {
-        "best.safetensors", "last.safetensors", "config.toml", "metrics.jsonl", "state",
+        "best.safetensors", "last.safetensors", "config.toml", "metrics.jsonl", "state", "tensorboard",
     }  # fmt: skip
     assert load_config(out / "config.toml").train.epochs == 3
     events = [line["event"] for line in lines(out)]
     assert events == ["start"] + (["step"] * 2 + ["evaluation"]) * 3
     step, evaluation = lines(out)[1], lines(out)[3]
     assert set(step) == {
-        "event", "step", "epoch", "lr", "rpn_objectness", "rpn_box", "head_class", "head_box", "total",
-        "images_per_second", "time",
+        "event", "step", "epoch", "stage", "lr", "rpn_objectness", "rpn_box", "head_class", "head_box", "total",
+        "gradient_norm", "images_per_second", "time",
     }  # fmt: skip
     assert evaluation["losses"]["total"] > 0
     assert [line["epoch"] for line in lines(out)[1:]] == [1, 1, 1, 2, 2, 2, 3, 3, 3]
@@ -197,17 +198,22 @@ def test_preset_and_data_must_exist(voc_set, tmp_path):
 
 
 def test_a_loss_that_is_not_finite_stops_with_the_pictures(voc_set, tmp_path, monkeypatch):
-    """Users' row 1."""
-    real = loop.Training.__init__
+    """Users' row 1: what one picture's boxes should become is made infinite."""
+    make_piece, encode, poisonous = loop.piece_of, head.encode, []
 
-    def poisoned(self, *arguments):
-        real(self, *arguments)
-        parts = torch.tensor(1.0), torch.tensor(float("nan")), torch.tensor(2.0), torch.tensor(3.0)
-        self.model.forward = lambda *_, **__: Losses(*parts)
+    def piece_of(training, batch):
+        poisonous.append(any(path.stem == "000002" for path in batch.pictures))
+        return make_piece(training, batch)
 
-    monkeypatch.setattr(loop.Training, "__init__", poisoned)
-    with pytest.raises(FrcnnError, match=r"step 0: the loss is not finite \(rpn_objectness 1, rpn_box nan.*\.jpg"):
-        run(voc_set, tmp_path / "run")
+    monkeypatch.setattr(loop, "piece_of", piece_of)
+    monkeypatch.setattr(head, "encode", lambda *boxes: encode(*boxes) * (float("inf") if poisonous[-1] else 1))
+    said = r"step \d+: the loss is not finite \(rpn_.*head_box .*; gradient norm .*\) at rate .*000002\.jpg.*: look at"
+    with pytest.raises(FrcnnError, match=said):
+        run(voc_set, tmp_path / "run", "data.validation=0")
+    monkeypatch.undo()
+    assert (tmp_path / "run" / "failure" / "batch.safetensors").is_file()
+    again = replay(tmp_path / "run" / "failure")
+    assert again.total().isfinite()  # the picture itself is sound: it was poisoned on its way
 
 
 def test_steps_instead_of_epochs(voc_set, tmp_path):
@@ -237,8 +243,10 @@ def test_random_weights_freeze_nothing_and_say_so_in_the_settings(voc_set, tmp_p
     assert (backbone.frozen_stages, backbone.batch_norm) == (0, "live")
 
 
-def test_seeds_of_steps_differ():
-    assert len({seed_of_step(seed, step) for seed in range(3) for step in range(1000)}) == 3000
+def test_seeds_of_pictures_and_steps_differ():
+    drawn = {seed_of_picture(seed, step, i) for seed in range(3) for step in range(100) for i in range(20)}
+    assert len(drawn) == 6000
+    assert all(0 <= seed < 2**63 for seed in drawn)
 
 
 def test_resuming_before_the_first_state_keeps_what_was_asked_for(voc_set, tmp_path):
@@ -299,9 +307,9 @@ def test_large_pictures_are_reduced_for_training_alone(voc_set, tmp_path, monkey
     trained, evaluated = set(), set()
     step, evaluate = loop.train_step, loop.evaluate_model
 
-    def training(run, batch):
-        trained.update(tuple(image.shape[1:]) for image in batch.images)
-        return step(run, batch)
+    def training(run, pieces):
+        trained.update(tuple(image.shape[1:]) for batch in pieces for image in batch.images)
+        return step(run, pieces)
 
     def evaluating(model, *arguments, **options):
         def seen(_, inputs):
@@ -350,12 +358,11 @@ def test_a_run_on_reduced_pictures_resumes_with_the_same_bytes(voc_set, tmp_path
 @pytest.mark.parametrize("preset", preset_names())
 def test_presets_that_measure_proposals_in_original_pixels_reduce_nothing(preset):
     """The paper's two: at least 16 pixels of the picture as it was handed in."""
-    config = load_preset(preset)
-    assert reduction_rule(config) == (None if preset in ("vgg16", "zf") else config.model.input)
+    assert reduces(load_preset(preset)) == (preset not in ("vgg16", "zf"))
 
 
 @pytest.mark.parametrize(
-    ("preset", "overrides", "reduces"),
+    ("preset", "overrides", "wanted"),
     [
         ("tiny", ["data.reduce_large=false"], False),
         ("tiny", ["model.rpn.min_size_scaled=true"], False),
@@ -365,9 +372,9 @@ def test_presets_that_measure_proposals_in_original_pixels_reduce_nothing(preset
         ("vgg16", ["model.rpn.min_size_scaled=false", "data.reduce_large=false"], False),
     ],
 )
-def test_what_is_asked_for_decides_on_the_reduction(preset, overrides, reduces):
+def test_what_is_asked_for_decides_on_the_reduction(preset, overrides, wanted):
     config = override(load_preset(preset), overrides)
-    assert reduction_rule(config) == (config.model.input if reduces else None)
+    assert reduces(config) == wanted
 
 
 def test_exact_training_learns_otherwise_and_says_so(voc_set, tmp_path):

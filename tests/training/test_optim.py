@@ -1,3 +1,5 @@
+import math
+
 import pytest
 import torch
 from torch import nn
@@ -50,22 +52,51 @@ def test_biases_have_their_own_rate_and_decay_and_frozen_layers_none():
     model[0].requires_grad_(False)
     optimizer = build_optimizer(model, PAPER)
     set_learning_rate(optimizer, 0.5)
-    weights, biases = optimizer.param_groups[2:]
-    assert [len(group["params"]) for group in optimizer.param_groups[:2]] == [0, 0]  # there is no backbone here
+    weights, biases = optimizer.param_groups  # there is no backbone here
     assert [p is model[1].weight for p in weights["params"]] == [True]
     assert (weights["lr"], weights["weight_decay"]) == (0.5, 5e-4)
     assert [p is model[1].bias for p in biases["params"]] == [True]
     assert (biases["lr"], biases["weight_decay"]) == (1.0, 5e-4)
     without = build_optimizer(model, PAPER.model_copy(update={"bias_weight_decay": False}))
-    assert without.param_groups[3]["weight_decay"] == 0.0
+    assert without.param_groups[1]["weight_decay"] == 0.0
 
 
 def test_the_backbone_may_take_smaller_steps():
-    model = nn.ModuleDict({"backbone": nn.ModuleDict({"body": nn.Linear(2, 2)}), "head": nn.Linear(2, 2)})
+    model = with_a_body(stages=1)
     optimizer = build_optimizer(model, schedule(backbone_lr_factor=0.1, bias_lr_factor=2.0))
     set_learning_rate(optimizer, 1.0)
     assert [group["lr"] for group in optimizer.param_groups] == pytest.approx([0.1, 0.2, 1.0, 2.0])
     assert [len(group["params"]) for group in optimizer.param_groups] == [1, 1, 1, 1]
+
+
+def with_a_body(stages: int) -> nn.Module:
+    body = nn.ModuleDict({"stages": nn.ModuleList(nn.Linear(2, 2) for _ in range(stages))})
+    return nn.ModuleDict({"backbone": nn.ModuleDict({"body": body}), "head": nn.Linear(2, 2)})
+
+
+def test_each_stage_of_the_body_takes_a_share_of_the_one_above_it():
+    """Layer-wise rates; a frozen stage is in no group, and the topmost one takes the body's whole rate."""
+    model = with_a_body(stages=4)
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_("stages.0" not in name)
+    optimizer = build_optimizer(model, schedule(backbone_lr_factor=0.5, stage_lr_factor=0.8, bias_lr_factor=3.0))
+    set_learning_rate(optimizer, 2.0)
+    rates = {id(p): group["lr"] for group in optimizer.param_groups for p in group["params"]}
+    found = {name: rates[id(p)] for name, p in model.named_parameters() if id(p) in rates}
+    assert found == pytest.approx({
+        "backbone.body.stages.1.weight": 0.64, "backbone.body.stages.1.bias": 1.92,
+        "backbone.body.stages.2.weight": 0.8, "backbone.body.stages.2.bias": 2.4,
+        "backbone.body.stages.3.weight": 1.0, "backbone.body.stages.3.bias": 3.0,
+        "head.weight": 2.0, "head.bias": 6.0,
+    })  # fmt: skip
+
+
+def test_a_cosine_falls_to_nothing_after_its_warm_up():
+    """Half of the rate in the middle; milestones do not count."""
+    config = schedule(decay="cosine", warmup_steps=10, warmup_factor=0.0)
+    rates = [learning_rate(step, 100, config) for step in (0, 5, 50, 75, 100)]
+    risen = 0.5 * 0.1 * (1 + math.cos(math.pi * 0.05)) / 2
+    assert rates == pytest.approx([0.0, risen, 0.05, 0.1 * (1 - math.sqrt(0.5)) / 2, 0.0])
 
 
 def test_one_step_by_hand():

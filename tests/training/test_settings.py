@@ -133,7 +133,9 @@ class TestResuming:
         """Even those that the run already has: nobody should believe that they were taken."""
         out = a_run(tmp_path / "run", "train.lr=0.5", "train.precision=float32")
         arguments = {"config": None, "overrides": (), "precision": None, **others}
-        with pytest.raises(UsageError, match="leave out --set, --config, --precision and --backbone"):
+        with pytest.raises(
+            UsageError, match="leave out --set, --config, --precision, --schedule, --backbone and --weights"
+        ):
             settle("tiny", out, resume=True, **arguments)
 
     def test_a_run_of_another_preset_is_refused(self, tmp_path: Path) -> None:

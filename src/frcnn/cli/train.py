@@ -8,7 +8,7 @@ import typer
 from frcnn.cli.arguments import DataOption, DebugOption, DeviceOption, Precision
 from frcnn.cli.errors import one_line_errors
 
-Schedule = Literal["joint", "exact"]
+Schedule = Literal["joint", "exact", "alternating"]
 
 EXAMPLE = "Example: frcnn train mobilenet_v2_fpn --data VOCdevkit/VOC2007 --set train.epochs=24 --out runs/voc"
 
@@ -27,7 +27,14 @@ def train(
     ] = None,
     schedule: Annotated[
         Schedule | None,
-        typer.Option("--schedule", help="joint: proposals are given (the default); exact: losses move them too."),
+        typer.Option(
+            "--schedule",
+            help="joint: proposals are given (the default); exact: losses move them too; alternating: in four steps.",
+        ),
+    ] = None,
+    weights: Annotated[
+        str | None,
+        typer.Option("--weights", metavar="MODEL", help="Continue a detector; its head is made anew for new classes."),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
     device: DeviceOption = "auto",
@@ -48,6 +55,7 @@ def train(
             config=None if config is None else load_config(config),
             overrides=settings or (),
             backbone=backbone,
+            weights=weights,
             schedule=schedule,
             resume=resume,
             device=device,

@@ -29,14 +29,28 @@ class Progress:
     evaluated_step: int = 0
     best_map: float = -1.0
     seconds: float = 0.0  # spent training, over all starts
+    stage: int = 0  # which of the schedule's stages
+    in_vain: int = 0  # evaluations since the best one
+    ended_early: bool = False
 
 
-def save_state(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress) -> Path:
-    """Write the state of this step and remove all but the last two. Raises FrcnnError where the disk refuses."""
+def save_state(
+    folder: Path,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    progress: Progress,
+    average: nn.Module | None = None,
+) -> Path:
+    """Write the state of this step and remove all but the last two. Raises FrcnnError where the disk refuses.
+
+    `average`: the mean of the weights, where one is kept.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"step_{progress.step:08d}.safetensors"
     tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
     tensors |= _memory(model, optimizer)
+    if average is not None:
+        tensors |= {f"average.{name}": value for name, value in average.state_dict().items()}
     tensors = {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
     with written_whole(path) as aside:
         metadata = {"progress": json.dumps(asdict(progress)), "class_names": json.dumps(_class_names(model))}
@@ -56,12 +70,14 @@ def states(folder: Path) -> list[Path]:
 
 def newest_state(folder: Path) -> Path | None:
     """The newest state that is whole; one torn by a crash of the disk is passed over."""
-    return next((path for path in reversed(states(folder)) if _read_progress(path) is not None), None)
+    return next((path for path in reversed(states(folder)) if read_progress(path) is not None), None)
 
 
-def load_state(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> Progress:
+def load_state(
+    path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, average: nn.Module | None = None
+) -> Progress:
     """Put a state back. Raises FrcnnError if it is torn or of another model."""
-    progress = _read_progress(path)
+    progress = read_progress(path)
     if progress is None:
         raise FrcnnError(f"{path}: is no whole state; remove it, and --resume goes on from the one before")
     with safe_open(path, framework="pt") as file:
@@ -72,12 +88,12 @@ def load_state(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -
             f"{path}: was learnt with the classes {', '.join(learnt)}, but the data has "
             f"{', '.join(_class_names(model))}: resume with the same data, or give another --out"
         )
-    _restore(path, tensors, model, optimizer)
+    _restore(path, tensors, model, optimizer, average)
     return progress
 
 
-def _read_progress(path: Path) -> Progress | None:
-    """None where the file is torn: its header tells how long it must be."""
+def read_progress(path: Path) -> Progress | None:
+    """Where the training of this state stands; None where the file is torn: its header tells how long it must be."""
     try:
         with safe_open(path, framework="pt") as file:
             progress = Progress(**json.loads(file.metadata()["progress"]))
@@ -87,10 +103,17 @@ def _read_progress(path: Path) -> Progress | None:
         return None
 
 
-def _restore(path: Path, tensors: dict[str, Tensor], model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
-    weights = {name.removeprefix("model."): value for name, value in tensors.items() if name.startswith("model.")}
+def _restore(
+    path: Path,
+    tensors: dict[str, Tensor],
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    average: nn.Module | None,
+) -> None:
     try:
-        model.load_state_dict(weights)
+        model.load_state_dict(_below(tensors, "model."))
+        if average is not None:
+            average.load_state_dict(_below(tensors, "average."))
     except RuntimeError as error:
         raise FrcnnError(f"{path}: is the state of another model; start a new run with another --out") from error
     wanted = MEMORY_OF_ADAMW if isinstance(optimizer, torch.optim.AdamW) else MEMORY_OF_SGD
@@ -102,6 +125,11 @@ def _restore(path: Path, tensors: dict[str, Tensor], model: nn.Module, optimizer
             optimizer.state[parameter][key] = (
                 _laid_out_like(parameter, buffer) if buffer.dim() else buffer.to(parameter.device, copy=True)
             )
+
+
+def _below(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """What stands under the prefix, without it."""
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
 
 
 def _fits(parameter: Tensor, memory: dict[str, Tensor]) -> bool:

@@ -3,16 +3,21 @@
 import json
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bars
 
+from frcnn.config import Config
 from frcnn.errors import FrcnnError
 from frcnn.evaluation.history import read_metrics
 from frcnn.files import write_text
+from frcnn.training.checkpoint import Progress
+from frcnn.training.trackers import Trackers
 
 
 class MetricsFile:
@@ -21,20 +26,53 @@ class MetricsFile:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def forget_after(self, step: int) -> None:
-        """Drop the lines of steps that a resumed training will take again, and a line torn by a kill."""
+    def forget_after(self, step: int, evaluated_step: int) -> None:
+        """Drop what a resumed training will do again: steps, an evaluation; and a line torn by a kill."""
         if self.path.exists():
-            kept = [line for line in read_metrics(self.path) if line.get("step", 0) <= step]
+            last = {"evaluation": evaluated_step}
+            kept = [line for line in read_metrics(self.path) if line.get("step", 0) <= last.get(line["event"], step)]
             write_text(self.path, "".join(map(_as_line, kept)))
 
-    def write(self, event: str, **values: Any) -> None:
-        """Append one line. Raises FrcnnError where the disk refuses."""
+    def write(self, event: str, **values: Any) -> dict[str, Any]:
+        """Append one line, and return what it says. Raises FrcnnError where the disk refuses."""
         line = {"event": event, **values, "time": round(time.time(), 3)}
         try:
             with self.path.open("a", encoding="utf-8") as file:
                 file.write(_as_line(line))
         except OSError as error:
             raise FrcnnError(f"{self.path}: cannot be written ({error.strerror})") from error
+        return line
+
+
+class Log:
+    """Where a training's numbers go: metrics.jsonl and the trackers; nowhere from a process that does not speak."""
+
+    def __init__(self, out: Path, config: Config, *, speaks: bool) -> None:
+        self.out, self.config, self.speaks = out, config, speaks
+        self._metrics = MetricsFile(out / "metrics.jsonl")
+        self._trackers: Trackers | None = None
+
+    @contextmanager
+    def opened(self, progress: Progress, say: Callable[[str], None], *, resuming: bool) -> Iterator[None]:
+        """For a training that stands at `progress`; what it will do again is forgotten."""
+        if not self.speaks:
+            yield
+            return
+        self._metrics.forget_after(progress.step, progress.evaluated_step)
+        names = self.config.train.trackers
+        with Trackers(
+            self.out, names, self.config, first_step=progress.step, say=say, resuming=resuming
+        ) as self._trackers:
+            self.write("resume" if resuming else "start", step=progress.step)
+            yield
+        self._trackers = None
+
+    def write(self, event: str, **values: Any) -> None:
+        """One line everywhere. Raises FrcnnError where the disk refuses metrics.jsonl."""
+        if self.speaks:
+            line = self._metrics.write(event, **values)
+            if self._trackers is not None:
+                self._trackers.write(line)
 
 
 class Display:
@@ -49,8 +87,9 @@ class Display:
             TextColumn("{task.fields[note]}"),
             TimeRemainingColumn(),
         )
-        self.bar = Progress(*columns, console=console, disable=not console.is_terminal, speed_estimate_period=120)
+        self.bar = Bars(*columns, console=console, disable=not console.is_terminal, speed_estimate_period=120)
         self.task: TaskID = self.bar.add_task("training", total=total_steps, note="")
+        self.title = "training"
 
     def __enter__(self) -> "Display":
         self.bar.start()
@@ -61,15 +100,15 @@ class Display:
 
     def step(self, step: int, note: str) -> None:
         """Move the bar; `note` says the losses and the speed."""
-        self.bar.update(self.task, completed=step, note=note)
+        self.bar.update(self.task, completed=step, note=note, description=self.title)
 
     def say(self, message: str) -> None:
         """A line that stays, above the bar."""
         self.console.print(message, highlight=False, markup=False, emoji=False, soft_wrap=True)
 
-    def evaluation(self, total: int) -> Callable[[int], None]:
-        """A second bar while the validation runs; call it with the number of pictures done."""
-        task = self.bar.add_task("validating", total=total, note="")
+    def beside(self, title: str, total: int) -> Callable[[int], None]:
+        """A second bar for what goes on between steps; call it with the number of pictures done."""
+        task = self.bar.add_task(title, total=total, note="")
 
         def advance(done: int) -> None:
             self.bar.update(task, completed=done, visible=done < total)

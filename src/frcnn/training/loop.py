@@ -1,60 +1,40 @@
-"""Training, in plain sight: approximate joint training, all four losses in one backward pass (Sec. 3.2 ii)."""
+"""Training, in plain sight: the loop, and one step of it (Faster R-CNN, Sec. 3.2)."""
 
+import hashlib
 import math
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 import torch
 from rich.console import Console
 
-from frcnn.config import Config, InputConfig, to_toml
-from frcnn.data.dataset import Dataset, training_splits
-from frcnn.data.loading import Batch, batches, number_of_batches
-from frcnn.device import autocast, choose_device
+from frcnn.config import Config, to_toml
+from frcnn.data.dataset import Dataset
+from frcnn.data.loading import Batch, steps
 from frcnn.errors import DataError, FrcnnError, UsageError
-from frcnn.evaluation.results import Evaluation
 from frcnn.evaluation.run import evaluate_model
-from frcnn.files import folder_unless_in_vain, write_text
-from frcnn.model.detector import FasterRCNN
-from frcnn.structures import Losses
-from frcnn.training.checkpoint import Progress, load_state, newest_state, save_state, states
+from frcnn.files import folder_unless_in_vain, remove_torn_files, write_text
+from frcnn.model.preprocess import preprocess
+from frcnn.training.checkpoint import newest_state, save_state, states
+from frcnn.training.failure import describe_failure, is_finite, keep_batch
 from frcnn.training.interrupts import interrupts_held
-from frcnn.training.log import Display, MetricsFile
-from frcnn.training.optim import base_learning_rate, build_optimizer, learning_rate, set_learning_rate
+from frcnn.training.log import Display
+from frcnn.training.objectives import Piece
+from frcnn.training.optim import learning_rate, set_learning_rate
+from frcnn.training.processes import mean_of_processes, normaliser_over_all, one_fate, open_fabric, restarted, share_of
+from frcnn.training.proposals import write_proposals
+from frcnn.training.run import Training, next_stage, open_run
+from frcnn.training.schedules import set_modes
 from frcnn.training.settings import settle, suit_to_weights
-from frcnn.weights.build import assemble, starting_weights
+from frcnn.training.synced_batch_norm import set_share
+from frcnn.training.telling import announce, log_evaluation, log_step
+from frcnn.training.trackers import check_trackers
 from frcnn.weights.imagenet import check_source
 from frcnn.weights.model_file import save_model
-
-
-@dataclass
-class Training:
-    """All that one training holds on to."""
-
-    config: Config
-    out: Path
-    train: Dataset
-    validation: Dataset | None
-    model: FasterRCNN
-    optimizer: torch.optim.Optimizer
-    progress: Progress
-    metrics: MetricsFile
-    device: torch.device
-
-    @property
-    def steps_per_epoch(self) -> int:
-        """One step a batch, every picture once an epoch."""
-        return number_of_batches(
-            self.train, self.config.train.batch_size, group_by_aspect=self.config.data.group_by_aspect
-        )
-
-    @property
-    def total_steps(self) -> int:
-        """`train.steps` where it is given, else whole epochs."""
-        return self.config.train.steps or self.config.train.epochs * self.steps_per_epoch
 
 
 def train(
@@ -65,6 +45,7 @@ def train(
     config: Config | None = None,
     overrides: Sequence[str] = (),
     backbone: str | Path | None = None,
+    weights: str | Path | None = None,
     schedule: str | None = None,
     resume: bool = False,
     device: str = "auto",
@@ -74,11 +55,14 @@ def train(
     """Train a preset on data sets and return the run's folder.
 
     `overrides` are `section.key=value`; `backbone` is "imagenet" (the default, where such weights are published),
-    "none" or a file of weights; `schedule` is "joint", which takes proposals as given, or "exact", whose losses move
-    them too. Raises UsageError before data is touched where the request makes no sense, FrcnnError where data or disk
-    fail; Ctrl-C writes a state and raises KeyboardInterrupt.
+    "none" or a file of weights; `weights` is a detector to continue instead, whose head is made anew where the classes
+    are others; `schedule` is "joint", which takes proposals as given, "exact", whose losses move them too, or
+    "alternating", the paper's four steps. Under torchrun all processes train together. Raises UsageError before data
+    is touched where the request makes no sense, FrcnnError where data or disk fail; Ctrl-C writes a state and raises
+    KeyboardInterrupt.
     """
     folder = Path(out or Path("runs") / preset)
+    resume = resume or restarted()
     settings = settle(
         preset,
         folder,
@@ -87,78 +71,219 @@ def train(
         precision=precision,
         schedule=schedule,
         resume=resume,
+        restarted=restarted(),
         backbone=backbone,
+        weights=weights,
     )
-    where = choose_device(device)
-    state = newest_state(folder / "state") if resume else None
-    if state is None:
-        check_source(settings.train.backbone, settings.model.backbone.body)
+    check_trackers(settings.train.trackers)
     paths = [Path(p) for p in ([data] if isinstance(data, str | Path) else data)]
     if not paths:
         raise UsageError("no data set is named: give --data PATH")
-    learnt, held_out = training_splits(
-        paths, settings.data.validation, settings.train.seed, bad_boxes=settings.data.bad_boxes
-    )
-    weights = None if state else starting_weights(settings.model, settings.train.backbone)
+    fabric = open_fabric(device, settings.train.precision)
+    state = newest_state(folder / "state") if resume else None
+    if state is None and settings.train.weights is None:
+        check_source(settings.train.backbone, settings.model.backbone.body)
     complete = config is not None or (resume and (folder / "config.toml").exists())  # suits its weights already
-    if state is None and (backbone is not None or not complete):
-        settings = suit_to_weights(settings, weights, overrides)
-    torch.manual_seed(settings.train.seed)  # the layers that start at random
-    model = assemble(settings.model, learnt.class_names, weights)
-    model.to(where).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]  (not in torch's types)
-    optimizer = build_optimizer(model, settings.train)
-    progress = load_state(state, model, optimizer) if state else Progress()
-    metrics = MetricsFile(folder / "metrics.jsonl")
-    run = Training(settings, folder, learnt, held_out, model, optimizer, progress, metrics, where)
-    with folder_unless_in_vain(folder, is_worth_keeping=lambda: bool(states(folder / "state"))):
-        run_training(run, console or Console(), resume=resume)
+    suited = complete and backbone is None and weights is None
+    suits = (lambda as_it_is, _: as_it_is) if suited else partial(suit_to_weights, overrides=overrides)
+    with one_fate(fabric):
+        run = open_run(settings, folder, paths, fabric, state, suits)
+        fabric.barrier()  # nobody looks into the folder any more: the first process may write
+        is_worth_keeping = partial(_leaves_something, folder)
+        with folder_unless_in_vain(folder, is_worth_keeping) if run.is_main else nullcontext():
+            run_training(run, console if console and run.is_main else Console(quiet=not run.is_main), resume=resume)
     return folder
+
+
+def _leaves_something(folder: Path) -> bool:
+    """A state to go on with, or a batch to look at."""
+    return bool(states(folder / "state")) or (folder / "failure").is_dir()
 
 
 def run_training(run: Training, console: Console, *, resume: bool) -> None:
     """Every step from where the run stands to its end, with a state on the disk whatever stops it."""
-    write_text(run.out / "config.toml", to_toml(run.config))
-    run.metrics.forget_after(run.progress.step)
-    run.metrics.write("resume" if resume else "start", step=run.progress.step)
-    with Display(run.total_steps, console) as display:
+    if run.is_main:
+        remove_torn_files(run.out)
+        write_text(run.out / "config.toml", to_toml(run.config))
+    display = Display(run.total_steps, console)
+    with run.log.opened(run.progress, display.say, resuming=resume), display:
         announce(run, display, resume=resume)
         try:
             train_to_the_end(run, display)
         except (KeyboardInterrupt, DataError) as reason:  # a picture that cannot be read may be mended
-            if run.progress.step > 0 or isinstance(reason, KeyboardInterrupt):
+            if run.is_main and (run.progress.step > 0 or isinstance(reason, KeyboardInterrupt)):
                 with interrupts_held():  # an impatient second Ctrl-C waits
-                    save_state(run.out / "state", run.model, run.optimizer, run.progress)
+                    keep_state(run)
                     display.say(f"Stopped after step {run.progress.step}. Go on with the same command and --resume.")
             raise
         display.say(f"Done: {run.out}")
 
 
 def train_to_the_end(run: Training, display: Display) -> None:
-    """The training loop: epochs of batches, an evaluation after each, model files at the end."""
-    settings, progress, per_epoch = run.config.train, run.progress, run.steps_per_epoch
-    while progress.step < run.total_steps:
+    """Stage after stage: joint training has one, alternating training four."""
+    train_stage(run, display)
+    while run.stage is not run.stages[-1]:
+        leave_proposals(run, display)
+        next_stage(run)
+        keep_state(run)
+        train_stage(run, display)
+    if run.is_main:
+        save_model(run.best_guess, run.out / "last.safetensors")
+
+
+def train_stage(run: Training, display: Display) -> None:
+    """The training loop: epochs of batches, an evaluation after each."""
+    settings, progress, stage = run.config.train, run.progress, run.stage
+    display.title = stage.title
+    while progress.step < stage.end and not progress.ended_early:
         finish_epoch(run, display)
-        epoch, done = divmod(progress.step, per_epoch)
+        epoch, done = divmod(progress.step - stage.first, run.steps_per_epoch)
         waiting = time.perf_counter()
-        for batch in training_batches(run, epoch, skip=done):
+        for batch in training_steps(run, epoch, skip=done):
             with interrupts_held():
                 step = train_step(run, batch)
                 progress.step += 1
                 progress.seconds += time.perf_counter() - waiting
-            speed = len(batch.pictures) / (time.perf_counter() - waiting)
+            speed = step.pictures / (time.perf_counter() - waiting)
             display.step(progress.step, f"loss {step.loss:.3f}  {speed:.1f} images/s")
             if progress.step % settings.log_every == 0:
-                log_step(run, step, speed)
+                log_step(run, step.losses, step.rate, step.gradient_norm, speed)
             if progress.step % settings.checkpoint_every == 0:
                 check_weights(run)
-                save_state(run.out / "state", run.model, run.optimizer, progress)
-            if progress.step == run.total_steps:
+                keep_state(run)
+            if progress.step == stage.end:
                 break
             waiting = time.perf_counter()
     check_weights(run)
     finish_epoch(run, display, last=True)
-    save_model(run.model, run.out / "last.safetensors")
-    save_state(run.out / "state", run.model, run.optimizer, progress)
+    keep_state(run)
+
+
+def training_steps(run: Training, epoch: int, skip: int) -> Iterator[list[Batch]]:
+    """The steps of one epoch, from the one numbered `skip`: the pieces that this process takes."""
+    data, settings = run.config.data, run.config.train
+    return steps(
+        run.train,
+        settings.batch_size,
+        seed=settings.seed,
+        epoch=epoch,
+        flip=data.flip,
+        group_by_aspect=data.group_by_aspect,
+        workers=data.workers,
+        ignore_regions=data.ignore_regions,
+        skip=skip,
+        seen_by=run.config.model.input,
+        reduce=reduces(run.config),
+        scales=data.scales,
+        share=share_of(run.fabric),
+        pieces=settings.accumulate,
+    )
+
+
+def reduces(config: Config) -> bool:
+    """Are large pictures reduced while they are loaded?"""
+    rpn = config.model.rpn
+    if rpn.min_size_scaled and rpn.min_size > 0:
+        return False  # proposals are measured in original pixels: in a reduced picture others would be dropped
+    return config.data.reduce_large
+
+
+class Step(NamedTuple):
+    """What one step tells: of all processes."""
+
+    losses: dict[str, float]
+    gradient_norm: float
+    rate: float
+    pictures: int
+
+    @property
+    def loss(self) -> float:
+        """What was minimised."""
+        return sum(self.losses.values())
+
+
+def train_step(run: Training, batches: Sequence[Batch]) -> Step:
+    """One batch forward and back, piece by piece, and one step of the solver. The same numbers for the same seed."""
+    settings, stage, taken = run.config.train, run.stage, run.progress.step
+    rate = learning_rate(taken - stage.first, stage.steps, settings)
+    set_learning_rate(run.optimizer, rate)
+    set_modes(run.model, stage.trains)
+    run.optimizer.zero_grad(set_to_none=True)
+    seen: list[dict[str, torch.Tensor]] = []
+    for number, batch in enumerate(batches):
+        more_to_come = number + 1 < len(batches)
+        with run.fabric.no_backward_sync(run.objective, enabled=more_to_come):  # pyright: ignore[reportArgumentType]
+            losses = run.objective(piece_of(run, batch))
+            weighted = {name: loss * batch.part.weight for name, loss in losses.items()}
+            run.fabric.backward(torch.stack(list(weighted.values())).sum())
+        seen.append({name: loss.detach() for name, loss in weighted.items()})
+    return finish_step(run, batches, seen, rate)
+
+
+def piece_of(run: Training, batch: Batch) -> Piece:
+    """What this process computes at once. What is drawn is of seed, step and picture: of no process, and no order."""
+    part, seed, step = batch.part, run.config.train.seed, run.progress.step
+    seeds = [seed_of_picture(seed, step, order.number) for order in part.orders]
+    torch.manual_seed(seeds[0])  # dropout
+    set_share(run.model, float(part.weight > 0))
+    number = next(run.model.parameters()).dtype
+    images = [image.to(number) for image in batch.images_on(run.fabric.device)]
+    return Piece(
+        preprocess(images, part.rule or run.config.model.input, part.canvas),
+        [target.to(run.fabric.device) for target in batch.targets],
+        [torch.Generator().manual_seed(of_picture) for of_picture in seeds],
+        normaliser_over_all(run.fabric, counts=part.weight > 0),
+        proposals_for(run, batch),
+    )
+
+
+def proposals_for(run: Training, batch: Batch) -> list[torch.Tensor] | None:
+    """The written proposals of a batch's pictures, in the pixels of its images; None where the stage reads none."""
+    if run.proposals is None:
+        return None
+    return [
+        run.proposals.of(
+            order.number,
+            run.train.examples[order.number].size,
+            (pixels.shape[1], pixels.shape[2]),
+            flipped=order.flipped,
+        )
+        for order, pixels in zip(batch.part.orders, batch.pixels, strict=True)
+    ]
+
+
+def seed_of_picture(seed: int, step: int, picture: int) -> int:
+    """A seed of its own for every picture of every step, so that a resumed training draws what it would have drawn."""
+    digest = hashlib.blake2b(f"{seed} {step} {picture}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "little") % 2**63
+
+
+def finish_step(run: Training, batches: Sequence[Batch], seen: Sequence[dict[str, torch.Tensor]], rate: float) -> Step:
+    """The solver's step, if the numbers are numbers. Raises FrcnnError, and keeps the batch, where they are not."""
+    norm = torch.nn.utils.clip_grad_norm_(run.model.parameters(), run.config.train.clip_gradient or math.inf)
+    summed = torch.stack([torch.stack(list(piece.values())) for piece in seen]).sum(dim=0)
+    over_all = mean_of_processes(run.fabric, summed)
+    *values, gradient_norm = torch.cat((over_all, norm.reshape(1).to(over_all.dtype))).tolist()  # the step's one wait
+    losses = dict(zip(seen[0], values, strict=True))
+    if not is_finite(losses, gradient_norm):
+        fail_step(run, batches, losses, gradient_norm, rate)
+    run.optimizer.step()
+    if run.average is not None:
+        run.average.update(run.model, run.progress.step - run.stage.first)
+    return Step(losses, gradient_norm, rate, batches[0].part.batch_size)
+
+
+def fail_step(
+    run: Training, batches: Sequence[Batch], losses: dict[str, float], gradient_norm: float, rate: float
+) -> NoReturn:
+    """What is not finite must not reach the weights: every process keeps its part of the batch, and all end."""
+    folder = run.out / "failure"
+    if run.fabric.world_size > 1:
+        folder = folder / f"process{run.fabric.global_rank}"
+    pictures = [path for batch in batches for path in batch.pictures]
+    said = describe_failure(run.progress.step, losses, gradient_norm, rate, pictures, folder)
+    keep_batch(folder, run.model, batches, said)
+    raise FrcnnError(said)
 
 
 def check_weights(run: Training) -> None:
@@ -171,147 +296,60 @@ def check_weights(run: Training) -> None:
         )
 
 
-def training_batches(run: Training, epoch: int, skip: int) -> Iterator[Batch]:
-    """The batches of one epoch, from the one numbered `skip`."""
-    data = run.config.data
-    return batches(
-        run.train,
-        run.config.train.batch_size,
-        seed=run.config.train.seed,
-        epoch=epoch,
-        flip=data.flip,
-        group_by_aspect=data.group_by_aspect,
-        workers=data.workers,
-        ignore_regions=data.ignore_regions,
-        skip=skip,
-        reduce_to=reduction_rule(run.config),
-    )
+def keep_state(run: Training) -> None:
+    """Write the state of this step."""
+    if run.is_main:
+        average = None if run.average is None else run.average.model
+        save_state(run.out / "state", run.model, run.optimizer, run.progress, average)
 
 
-def reduction_rule(config: Config) -> InputConfig | None:
-    """By which rule large pictures are reduced while they are loaded; None: not at all."""
-    rpn = config.model.rpn
-    if rpn.min_size_scaled and rpn.min_size > 0:
-        return None  # proposals are measured in original pixels: in a reduced picture others would be dropped
-    return config.model.input if config.data.reduce_large else None
-
-
-class Step(NamedTuple):
-    """What one step tells."""
-
-    losses: Losses
-    rate: float
-    loss: float  # their sum
-
-
-def train_step(run: Training, batch: Batch) -> Step:
-    """One batch forward and back, one step of the solver. The same numbers for the same seed and step."""
-    settings = run.config.train
-    rate = learning_rate(run.progress.step, run.total_steps, settings)
-    set_learning_rate(run.optimizer, rate)
-    generator = torch.Generator().manual_seed(seed_of_step(settings.seed, run.progress.step))
-    torch.manual_seed(seed_of_step(settings.seed, run.progress.step))  # dropout
-    run.model.train()
-    images = batch.images_on(run.device)
-    targets = [target.to(run.device) for target in batch.targets]
-    with autocast(run.device, settings.precision):
-        losses = run.model(images, targets, generator, movable_proposals=settings.schedule == "exact")
-    total = losses.total()
-    loss = float(total.detach())  # the step's one wait for the device: what is not finite must not reach the weights
-    if not math.isfinite(loss):
-        raise FrcnnError(_not_finite(run.progress.step, losses, rate, batch))
-    run.optimizer.zero_grad(set_to_none=True)
-    total.backward()
-    if settings.clip_gradient > 0:
-        torch.nn.utils.clip_grad_norm_(run.model.parameters(), settings.clip_gradient)
-    run.optimizer.step()
-    return Step(losses, rate, loss)
-
-
-def seed_of_step(seed: int, step: int) -> int:
-    """A seed of its own for every step, so that a resumed training draws what it would have drawn."""
-    return (seed * 1_000_003 + step) % 2**63
+def leave_proposals(run: Training, display: Display) -> None:
+    """Write what the stage's RPN proposes for the next stage to train on; the others wait for the first process."""
+    if run.stage.writes is not None and run.is_main:
+        write_proposals(
+            run.proposals_file(run.stage.writes),
+            run.best_guess,
+            run.train,
+            run.config.train.proposals_per_image,
+            workers=run.config.data.workers,
+            precision=run.precision,
+            progress=display.beside("writing proposals", len(run.train)),
+        )
+    run.fabric.barrier()
 
 
 def finish_epoch(run: Training, display: Display, *, last: bool = False) -> None:
-    """At an epoch's end: evaluate what was held out (once), keep the best model file."""
-    step = run.progress.step
-    at_an_end = step > 0 and (last or step % run.steps_per_epoch == 0)
-    if run.validation is None or not at_an_end or run.progress.evaluated_step == step:
+    """At an epoch's end: evaluate what was held out (once), keep the best model file, notice that nothing improves."""
+    progress, taken = run.progress, run.progress.step - run.stage.first
+    at_an_end = taken > 0 and (last or taken % run.steps_per_epoch == 0)
+    if run.validation is None or not run.stage.leaves_detector or not at_an_end:
+        return
+    if progress.evaluated_step == progress.step:
         return
     check_weights(run)
-    advance = display.evaluation(len(run.validation.examples))
+    score = run.fabric.broadcast(evaluate_held_out(run, run.validation, display) if run.is_main else 0.0)
+    if score > progress.best_map:
+        if run.is_main:
+            save_model(run.best_guess, run.out / "best.safetensors")
+        progress.best_map, progress.in_vain = score, 0
+    else:
+        progress.in_vain += 1
+    progress.evaluated_step = progress.step
+    progress.ended_early = 0 < run.config.train.patience <= progress.in_vain
+    if progress.ended_early:
+        display.say(f"Ended early: no better validation AP in {progress.in_vain} epochs (train.patience).")
+    keep_state(run)
+
+
+def evaluate_held_out(run: Training, held_out: Dataset, display: Display) -> float:
+    """VOC07 mAP on what is not trained on, logged and said."""
+    advance = display.beside("validating", len(held_out))
     evaluation = evaluate_model(
-        run.model,
-        run.validation,
+        run.best_guess,
+        held_out,
         workers=run.config.data.workers,
-        precision=run.config.train.precision,
+        precision=run.precision,
         progress=lambda done, _: advance(done),
     )
     log_evaluation(run, display, evaluation)
-    score = evaluation.result.voc07_map or 0.0
-    if score > run.progress.best_map:
-        save_model(run.model, run.out / "best.safetensors")
-        run.progress.best_map = score
-    run.progress.evaluated_step = step
-    save_state(run.out / "state", run.model, run.optimizer, run.progress)
-
-
-def log_step(run: Training, step: Step, speed: float) -> None:
-    """One line of metrics.jsonl."""
-    epoch = (run.progress.step - 1) // run.steps_per_epoch + 1
-    values = {name: round(float(loss), 6) for name, loss in step.losses.as_dict().items()}
-    run.metrics.write(
-        "step", step=run.progress.step, epoch=epoch, lr=step.rate, **values, images_per_second=round(speed, 3)
-    )
-
-
-def log_evaluation(run: Training, display: Display, evaluation: Evaluation) -> None:
-    """One line of metrics.jsonl and one for people."""
-    epoch = -(-run.progress.step // run.steps_per_epoch)
-    result = evaluation.result
-    run.metrics.write(
-        "evaluation",
-        step=run.progress.step,
-        epoch=epoch,
-        voc07_map=result.voc07_map,
-        voc_map=result.voc_map,
-        losses=evaluation.losses,
-    )
-    average = "no objects" if result.voc07_map is None else f"VOC07 mAP {result.voc07_map:.3f}"
-    display.say(f"epoch {epoch}: validation {average}, loss {evaluation.losses.get('total', math.nan):.3f}")
-
-
-def announce(run: Training, display: Display, *, resume: bool) -> None:
-    """What is about to be done, in a few lines."""
-    settings, objects = run.config.train, sum(len(e.target.learnt().boxes) for e in run.train.examples)
-    held_out = "nothing held out" if run.validation is None else f"{len(run.validation.examples)} held out"
-    if resume:
-        start = (
-            "from the beginning: no whole state was found"
-            if run.progress.step == 0
-            else f"after step {run.progress.step}"
-        )
-        display.say(f"Resuming {start}.")
-    display.say(
-        f"{run.config.preset}: {len(run.train.examples)} pictures, {objects} objects, "
-        f"{len(run.train.class_names)} classes, {held_out}"
-    )
-    if run.train.skipped_boxes:
-        display.say(f"{run.train.skipped_boxes} bad boxes are left out, as data.bad_boxes asks.")
-    rule = f" ({settings.lr} for 16 pictures, in proportion)" if settings.lr_scaling == "linear" else ""
-    display.say(
-        f"{run.total_steps} steps, batch size {settings.batch_size}, {settings.optimizer} at rate "
-        f"{base_learning_rate(settings):.4g}{rule}, "
-        f"{settings.precision} on {run.device}; {settings.schedule} training; "
-        f"batch norm: {run.config.model.backbone.batch_norm}"
-    )
-
-
-def _not_finite(step: int, losses: Losses, rate: float, batch: Batch) -> str:
-    parts = ", ".join(f"{name} {float(loss):.4g}" for name, loss in losses.as_dict().items())
-    pictures = ", ".join(str(path) for path in batch.pictures)
-    return (
-        f"step {step}: the loss is not finite ({parts}) at rate {rate:.4g} on {pictures}: look at these pictures' "
-        "boxes, and start anew with a lower train.lr or train.clip_gradient=10"
-    )
+    return evaluation.result.voc07_map or 0.0

@@ -3,11 +3,14 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from frcnn.config import Config, load_config, load_preset, override
+from frcnn.config import Config, ModelConfig, TrainConfig, load_config, load_preset, override, override_sections
 from frcnn.errors import UsageError
+from frcnn.model.detector import FasterRCNN
 from frcnn.training.checkpoint import states
 from frcnn.weights.build import settle as settle_model
 from frcnn.weights.imagenet import BackboneWeights
+
+LEAST_LIVE_BATCH = 4  # pictures of a step, from which batch norm may learn its statistics anew
 
 
 def settle(
@@ -19,18 +22,23 @@ def settle(
     precision: str | None,
     resume: bool,
     backbone: str | Path | None = None,
+    weights: str | Path | None = None,
     schedule: str | None = None,
+    restarted: bool = False,
 ) -> Config:
     """The complete configuration of a run.
 
     A new run takes the preset (or `config`) and the overrides; a resumed one what its folder says, if it says
-    anything. Raises UsageError for a folder that already holds a run, ConfigError for settings that do not exist.
+    anything; one that torchrun has `restarted` was asked for the same as before. Raises UsageError for a folder that
+    already holds a run, ConfigError for settings that do not exist.
     """
     if out.exists() and not out.is_dir():
         raise UsageError(f"{out}: is a file, not a folder: give another --out")
     if resume and (out / "config.toml").exists():
-        others = (config, overrides, precision, backbone, schedule)
-        return _settings_of(out, preset, asked_for_others=any(others))
+        others = (config, overrides, precision, backbone, weights, schedule)
+        return _settings_of(out, preset, asked_for_others=any(others) and not restarted)
+    if backbone is not None and weights is not None:
+        raise UsageError("--weights continues a whole detector, --backbone starts a new one: give one of them")
     if states(out / "state") and not resume:
         raise UsageError(f"{out}: already holds a run: add --resume to go on with it, or give another --out")
     chosen = load_preset(preset) if config is None else config
@@ -39,15 +47,16 @@ def settle(
     named = {"precision": precision, "schedule": schedule}
     by_name = [f"train.{key}={value}" for key, value in named.items() if value is not None]
     settings = override(chosen, [*overrides, *by_name])
-    if backbone is None:
-        return settings
-    return settings.model_copy(update={"train": settings.train.model_copy(update={"backbone": str(backbone)})})
+    paths = {"backbone": backbone, "weights": weights}  # no TOML: a path may hold anything
+    start = {key: str(value) for key, value in paths.items() if value is not None}
+    return settings.model_copy(update={"train": settings.train.model_copy(update=start)})
 
 
 def _settings_of(out: Path, preset: str, *, asked_for_others: bool) -> Config:
     if asked_for_others:
         raise UsageError(
-            "--resume goes on with the run's own settings: leave out --set, --config, --precision and --backbone"
+            "--resume goes on with the run's own settings: leave out --set, --config, --precision, --schedule, "
+            "--backbone and --weights"
         )
     config = load_config(out / "config.toml")
     if config.preset != preset:
@@ -55,7 +64,29 @@ def _settings_of(out: Path, preset: str, *, asked_for_others: bool) -> Config:
     return config
 
 
-def suit_to_weights(config: Config, weights: BackboneWeights | None, overrides: Sequence[str]) -> Config:
-    """The input and the frozen layers that suit the starting weights; what was asked for by name has the last word."""
-    settled = config.model_copy(update={"model": settle_model(config.model, weights)})
-    return config.model_copy(update={"model": override(settled, overrides).model})
+def suit_to_weights(config: Config, start: FasterRCNN | BackboneWeights | None, overrides: Sequence[str]) -> Config:
+    """The input and the layers that suit the starting weights; what was asked for by name has the last word.
+
+    A detector that is continued brings all settings of its network. Raises UsageError where it is of another body.
+    """
+    model = _of_detector(config, start) if isinstance(start, FasterRCNN) else settle_model(config.model, start)
+    suited = override(config.model_copy(update={"model": model}), overrides).model
+    if start is not None and _too_small_for_live_statistics(suited, config.train, overrides):
+        suited = override_sections(suited, {"backbone": {"batch_norm": "frozen"}})
+    return config.model_copy(update={"model": suited})
+
+
+def _of_detector(config: Config, start: FasterRCNN) -> ModelConfig:
+    wanted, found = config.model.backbone.body, start.config.backbone.body
+    if wanted != found:
+        raise UsageError(
+            f"--weights {config.train.weights}: is a detector on {found}, but preset {config.preset} stands on "
+            f"{wanted}: name the preset that it was trained with"
+        )
+    return start.config
+
+
+def _too_small_for_live_statistics(model: ModelConfig, train: TrainConfig, overrides: Sequence[str]) -> bool:
+    """Few pictures give no mean worth more than the one that was learnt; live where that was asked for by name."""
+    asked = any(assignment.partition("=")[0].strip() == "model.backbone.batch_norm" for assignment in overrides)
+    return model.backbone.batch_norm == "live" and train.batch_size < LEAST_LIVE_BATCH and not asked

@@ -1,0 +1,106 @@
+"""The processes that train together: one, or as many as torchrun starts, on one machine or on several."""
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+import torch
+from lightning_fabric import Fabric
+from lightning_fabric.strategies.ddp import DDPStrategy
+from torch import Tensor
+from torch.distributed import (
+    PrefixStore,  # pyright: ignore[reportPrivateImportUsage]  (documented as torch.distributed's)
+    TCPStore,  # pyright: ignore[reportPrivateImportUsage]
+)
+
+from frcnn.data.order import Share
+from frcnn.device import choose_device
+from frcnn.errors import FrcnnError, UsageError
+from frcnn.ops.losses import Normaliser, at_least_one
+
+PATIENCE = timedelta(hours=12)  # while one process evaluates or writes proposals, the others wait
+FABRIC_PRECISION = {"float32": "32-true", "bfloat16": "bf16-mixed", "float64": "32-true"}  # float64: of the weights
+
+
+def open_fabric(device: str, precision: str) -> Fabric:
+    """The devices that train together, of this process and of those that torchrun started beside it.
+
+    Raises UsageError for a device that cannot be used.
+    """
+    where = choose_device(device)
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it tells of precision and ranks, as we do
+    processes, of_machine = (int(os.environ.get(name, 1)) for name in ("WORLD_SIZE", "LOCAL_WORLD_SIZE"))
+    if processes == 1:
+        devices = [where.index or 0] if where.type == "cuda" else 1
+        fabric = Fabric(accelerator=where.type, devices=devices, precision=FABRIC_PRECISION[precision])  # pyright: ignore[reportArgumentType]
+    elif where.index is not None:
+        raise UsageError(f"--device {device}: torchrun gives each process a device of its own: say {where.type}")
+    else:
+        fabric = Fabric(
+            accelerator=where.type,
+            devices=of_machine,
+            num_nodes=processes // of_machine,
+            precision=FABRIC_PRECISION[precision],  # pyright: ignore[reportArgumentType]
+            strategy=DDPStrategy(timeout=PATIENCE),
+        )
+    fabric.launch()
+    return fabric
+
+
+def share_of(fabric: Fabric) -> Share:
+    """Which process this is."""
+    return Share(fabric.global_rank, fabric.world_size)
+
+
+def restarted() -> bool:
+    """Has torchrun started these processes anew, after one of them had died?"""
+    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
+
+
+def normaliser_over_all(fabric: Fabric, *, counts: bool) -> Normaliser:
+    """Divides the sums of all processes by the samples of all processes.
+
+    As gradients are averaged over the processes, each divides by the mean number of samples that one of them has.
+    """
+
+    def normalise(count: int) -> float:
+        if fabric.world_size == 1:
+            return at_least_one(count)
+        mine = torch.tensor(float(count if counts else 0), device=fabric.device, dtype=torch.float64)
+        return max(float(mean_of_processes(fabric, mine)), 1 / fabric.world_size)
+
+    return normalise
+
+
+def mean_of_processes(fabric: Fabric, values: Tensor) -> Tensor:
+    """The same on all."""
+    mean = fabric.all_reduce(values, reduce_op="mean")
+    if not isinstance(mean, Tensor):
+        raise TypeError(f"tensors are reduced to tensors, not to {type(mean).__name__}")
+    return mean
+
+
+@contextmanager
+def one_fate(fabric: Fabric) -> Iterator[None]:
+    """An error of one process ends all of them, and each says what it was.
+
+    The others notice that a connection is gone; why, they read where it was left: in torchrun's own store.
+    """
+    if fabric.world_size == 1:
+        yield
+        return
+    store = PrefixStore(
+        f"frcnn/{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}",
+        TCPStore(os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]), is_master=False, wait_for_workers=False),
+    )
+    try:
+        yield
+    except FrcnnError as error:
+        store.set("error", f"process {fabric.global_rank} of {fabric.world_size}: {error}")
+        raise
+    except RuntimeError as error:
+        if not store.check(["error"]):
+            raise
+        raise FrcnnError(store.get("error").decode()) from error

@@ -1,0 +1,104 @@
+"""What a training says of itself: before it begins, at its steps, after an evaluation."""
+
+import math
+
+from frcnn.data.anchor_fit import anchor_fit
+from frcnn.evaluation.results import Evaluation
+from frcnn.training.log import Display
+from frcnn.training.optim import base_learning_rate
+from frcnn.training.run import Training
+
+
+def announce(run: Training, display: Display, *, resume: bool) -> None:
+    """What is about to be done, in a few lines; among them what can't be learnt."""
+    if not run.is_main:
+        return
+    if resume:
+        display.say(f"Resuming {_place(run)}.")
+    display.say(_data_in_a_line(run))
+    if run.kept is not None:
+        display.say(run.kept.describe())
+    if run.train.skipped_boxes:
+        display.say(f"{run.train.skipped_boxes} bad boxes are left out, as data.bad_boxes asks.")
+    for line in anchor_fit(run.train, run.config.model).describe():
+        display.say(line)
+    display.say(_solver_in_a_line(run))
+    display.say(_layers_in_a_line(run))
+
+
+def log_step(
+    run: Training, losses: dict[str, float], rate: float, gradient_norm: float, images_per_second: float
+) -> None:
+    """One line of metrics.jsonl."""
+    run.log.write(
+        "step",
+        step=run.progress.step,
+        epoch=_epoch(run),
+        stage=run.progress.stage + 1,
+        lr=rate,
+        **{name: _rounded(loss) for name, loss in losses.items()},
+        total=_rounded(sum(losses.values())),
+        gradient_norm=_rounded(gradient_norm),
+        images_per_second=round(images_per_second, 3),
+    )
+
+
+def log_evaluation(run: Training, display: Display, evaluation: Evaluation) -> None:
+    """One line of metrics.jsonl and one for people."""
+    result, epoch = evaluation.result, _epoch(run)
+    run.log.write(
+        "evaluation",
+        step=run.progress.step,
+        epoch=epoch,
+        voc07_map=result.voc07_map,
+        voc_map=result.voc_map,
+        losses=evaluation.losses,
+    )
+    average = "no objects" if result.voc07_map is None else f"VOC07 mAP {result.voc07_map:.3f}"
+    display.say(f"epoch {epoch}: validation {average}, loss {evaluation.losses.get('total', math.nan):.3f}")
+
+
+def _rounded(number: float) -> float:
+    """More digits than float32 has, fewer than float64 prints."""
+    return float(f"{number:.12g}")
+
+
+def _epoch(run: Training) -> int:
+    """Of the stage, counted from 1."""
+    return max(1, -(-(run.progress.step - run.stage.first) // run.steps_per_epoch))
+
+
+def _place(run: Training) -> str:
+    if run.progress.step == 0:
+        return "from the beginning: no whole state was found"
+    return f"after step {run.progress.step}"
+
+
+def _data_in_a_line(run: Training) -> str:
+    objects = sum(len(example.target.learnt().boxes) for example in run.train.examples)
+    held_out = "nothing held out" if run.validation is None else f"{len(run.validation.examples)} held out"
+    return (
+        f"{run.config.preset}: {len(run.train.examples)} pictures, {objects} objects, "
+        f"{len(run.train.class_names)} classes, {held_out}"
+    )
+
+
+def _solver_in_a_line(run: Training) -> str:
+    settings, processes = run.config.train, run.fabric.world_size
+    rule = f" ({settings.lr} for 16 pictures, in proportion)" if settings.lr_scaling == "linear" else ""
+    pieces = f" in {settings.accumulate} pieces" if settings.accumulate > 1 else ""
+    together = f", {processes} processes" if processes > 1 else ""
+    return (
+        f"{run.total_steps} steps, batch size {settings.batch_size}{pieces}, {settings.optimizer} at rate "
+        f"{base_learning_rate(settings):.4g}{rule}, {settings.precision} on {run.fabric.device}{together}; "
+        f"{settings.schedule} training"
+    )
+
+
+def _layers_in_a_line(run: Training) -> str:
+    """Which layers learn: what people look for when nothing is learnt."""
+    backbone = run.config.model.backbone
+    learning = sum(value.numel() for name, value in run.model.named_parameters() if name in run.trainable)
+    everything = sum(value.numel() for value in run.model.parameters())
+    stages = f"{backbone.frozen_stages} of {max(backbone.taps) + 1} stages are frozen"
+    return f"{learning:,} of {everything:,} weights learn; {stages}; batch norm: {backbone.batch_norm}"
