@@ -60,7 +60,7 @@ def test_a_run_s_folder(voc_set, tmp_path):
     step, evaluation = lines(out)[1], lines(out)[3]
     assert set(step) == {
         "event", "step", "epoch", "stage", "lr", "rpn_objectness", "rpn_box", "head_class", "head_box", "total",
-        "gradient_norm", "images_per_second", "time",
+        "gradient_norm", "images_per_second", "memory_mb", "time",
     }  # fmt: skip
     assert evaluation["losses"]["total"] > 0
     assert [line["epoch"] for line in lines(out)[1:]] == [1, 1, 1, 2, 2, 2, 3, 3, 3]

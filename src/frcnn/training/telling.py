@@ -1,6 +1,8 @@
 """What a training says of itself: before it begins, at its steps, after an evaluation."""
 
 import math
+import os
+from pathlib import Path
 
 from frcnn.data.anchor_fit import anchor_fit
 from frcnn.evaluation.results import Evaluation
@@ -40,6 +42,7 @@ def log_step(
         total=_rounded(sum(losses.values())),
         gradient_norm=_rounded(gradient_norm),
         images_per_second=round(images_per_second, 3),
+        memory_mb=resident_megabytes(),
     )
 
 
@@ -56,6 +59,14 @@ def log_evaluation(run: Training, display: Display, evaluation: Evaluation) -> N
     )
     average = "no objects" if result.voc07_map is None else f"VOC07 mAP {result.voc07_map:.3f}"
     display.say(f"epoch {epoch}: validation {average}, loss {evaluation.losses.get('total', math.nan):.3f}")
+
+
+def resident_megabytes() -> float | None:
+    """The memory that this process holds, in 10^6 bytes, so that a log shows whether it grows; None where unknown."""
+    statistics = Path("/proc/self/statm")
+    if not statistics.exists():
+        return None  # not Linux
+    return round(int(statistics.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6, 1)
 
 
 def _rounded(number: float) -> float:
