@@ -124,8 +124,9 @@ def train_to_the_end(run: Training, display: Display) -> None:
     train_stage(run, display)
     while run.stage is not run.stages[-1]:
         leave_proposals(run, display)
-        next_stage(run)
-        keep_state(run)
+        with interrupts_held():  # halfway there is no place to go on from
+            next_stage(run)
+            keep_state(run)
         train_stage(run, display)
     if run.is_main:
         save_model(run.best_guess, run.out / "last.safetensors")
