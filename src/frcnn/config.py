@@ -145,6 +145,8 @@ class DataConfig(Section):
 
     validation: Annotated[float, Field(ge=0, lt=1)] = 0.1  # share of trainval held out where there is no val
     flip: Fraction = 0.5  # probability of a horizontal flip
+    crop: Fraction = 0.0  # probability of a window that holds an object
+    light: Fraction = 0.0  # probability of other brightness, contrast, saturation and hue
     bad_boxes: Literal["refuse", "skip"] = "refuse"
     ignore_regions: bool = False  # no negatives on difficult and crowd objects
     group_by_aspect: bool = True  # wide pictures with wide ones, tall with tall

@@ -18,11 +18,10 @@ from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as Map
 
 from frcnn.config import InputConfig
-from frcnn.data.dataset import Dataset, Example
-from frcnn.data.order import Order, Part, Share, cut, dealt, is_flipped, rule_of_step, training_order
+from frcnn.data.dataset import Dataset
+from frcnn.data.order import Chances, Order, Part, Share, cut, dealt, ordered, rule_of_step, training_order
 from frcnn.data.pictures import as_floats, read_picture, read_reduced_picture, to_bytes
 from frcnn.errors import DataError, FrcnnError
-from frcnn.ops.boxes import flip_horizontally, resize_boxes
 from frcnn.structures import Target
 
 PREFETCH = 2  # batches that each worker keeps ready: what bounds their memory
@@ -61,7 +60,7 @@ def steps(
     *,
     seed: int,
     epoch: int,
-    flip: float,
+    chances: Chances,
     group_by_aspect: bool,
     workers: int,
     ignore_regions: bool,
@@ -84,9 +83,8 @@ def steps(
     numbers = training_order(dataset, batch_size, seed, epoch, group_by_aspect=group_by_aspect)
     for number, batch in list(enumerate(numbers))[skip:]:
         rule = rule_of_step(seen_by, scales, seed, epoch, number)
-        flipped = [is_flipped(i, seed, epoch, flip) for i in batch]
-        reduce_to = rule if reduce else None
-        planned.append(dealt(dataset, batch, rule, share, flipped=flipped, reduce_to=reduce_to, pieces=pieces))
+        orders = [ordered(dataset, i, seed, epoch, chances, rule if reduce else None) for i in batch]
+        planned.append(dealt(dataset, orders, rule, share, pieces=pieces))
     loaded = _loaded(dataset, [part for parts in planned for part in parts], workers, whole_targets=ignore_regions)
     try:
         for parts in planned:
@@ -95,16 +93,19 @@ def steps(
         loaded.close()
 
 
-def batches(dataset: Dataset, batch_size: int, reduce_to: InputConfig | None = None, **options: Any) -> Iterator[Batch]:
+def batches(
+    dataset: Dataset, batch_size: int, flip: float = 0.0, reduce_to: InputConfig | None = None, **options: Any
+) -> Iterator[Batch]:
     """`steps` of one process, whose batches are not cut into pieces; pictures larger than `reduce_to` are reduced."""
-    for step in steps(dataset, batch_size, seen_by=reduce_to, reduce=reduce_to is not None, **options):
+    views = {"chances": Chances(flip), "seen_by": reduce_to, "reduce": reduce_to is not None}
+    for step in steps(dataset, batch_size, **(views | options)):
         yield from step
 
 
 def evaluation_batches(dataset: Dataset, batch_size: int, workers: int = 0) -> Iterator[Batch]:
     """Every picture once, in the data set's order, as it is, with all its objects. Raises DataError."""
     numbers = cut(range(len(dataset)), batch_size)
-    parts = [Part([Order(i, False) for i in batch]) for batch in numbers]
+    parts = [Part([Order(i) for i in batch]) for batch in numbers]
     return _loaded(dataset, parts, workers, whole_targets=True)
 
 
@@ -119,25 +120,14 @@ def _loaded(dataset: Dataset, parts: list[Part], workers: int, *, whole_targets:
             yield Batch(
                 images,
                 [
-                    _target(example, (pixels.shape[1], pixels.shape[2]), one, whole=whole_targets)
-                    for example, pixels, one in zip(examples, images, part.orders, strict=True)
+                    order.view.target(example.target if whole_targets else example.target.learnt(), example.size)
+                    for example, order in zip(examples, part.orders, strict=True)
                 ],
                 [example.picture for example in examples],
                 part,
             )
     finally:
         loading.close()
-
-
-def _target(example: Example, size: tuple[int, int], order: Order, *, whole: bool) -> Target:
-    """The objects in the pixels of the picture that was loaded, of (height, width) `size`."""
-    target = example.target if whole else example.target.learnt()
-    boxes = target.boxes
-    if order.reduction > 1:
-        boxes = resize_boxes(boxes, example.size, size)
-    if order.flipped:
-        boxes = flip_horizontally(boxes, size[1])
-    return Target(boxes, target.class_ids, target.ignored)
 
 
 class _Pictures(Map[Loaded]):
@@ -153,10 +143,9 @@ class _Pictures(Map[Loaded]):
             return str(error)
 
     def _load(self, order: Order) -> UInt8[Tensor, "3 H W"]:
-        path = self.paths[order.number]
-        picture = read_picture(path) if order.reduction == 1 else read_reduced_picture(path, order.reduction)
-        pixels = to_bytes(picture)  # bytes cross processes four times as fast
-        return pixels.flip(2) if order.flipped else pixels
+        path, reduction = self.paths[order.number], order.view.reduction
+        picture = read_picture(path) if reduction == 1 else read_reduced_picture(path, reduction)
+        return order.view.pixels(to_bytes(picture)).contiguous()  # bytes cross processes four times as fast
 
 
 def _in_processes(pictures: list[Path], orders: list[list[Order]], workers: int) -> Generator[Loaded, None, None]:

@@ -10,17 +10,26 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from frcnn.config import InputConfig
+from frcnn.data.augment import View, Window, draw_window
 from frcnn.data.dataset import Dataset
 from frcnn.data.pictures import REDUCTIONS
 from frcnn.model.preprocess import at_scale, network_size
 
 
 class Order(NamedTuple):
-    """One picture to load: its number in the data set, is it mirrored, and by what are its sides divided?"""
+    """One picture to load: its number in the data set, and how it is seen."""
 
     number: int
-    flipped: bool
-    reduction: int = 1
+    view: View = View()
+
+
+@dataclass(frozen=True)
+class Chances:
+    """How often pictures are seen otherwise than they are: shares of all pictures of all epochs."""
+
+    flip: float = 0.0
+    crop: float = 0.0
+    light: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -62,20 +71,14 @@ def training_order(
 
 def dealt(
     dataset: Dataset,
-    batch: Sequence[int],
+    orders: Sequence[Order],
     rule: InputConfig | None,
     share: Share,
     *,
-    flipped: Sequence[bool],
-    reduce_to: InputConfig | None,
     pieces: int,
 ) -> list[Part]:
     """The parts of one batch that a process takes, one of each piece; a piece too small for all gives a stand-in."""
-    sizes = [example.size for example in (dataset.examples[number] for number in batch)]
-    orders = [
-        Order(number, mirrored, reduction(size, reduce_to))
-        for number, mirrored, size in zip(batch, flipped, sizes, strict=True)
-    ]
+    sizes = [_seen_size(dataset.examples[order.number].size, order.view) for order in orders]
     parts = []
     for piece in cut(range(len(orders)), -(-len(orders) // pieces)):
         mine = [orders[i] for i in piece[share.number :: share.of]]
@@ -83,6 +86,20 @@ def dealt(
         weight = len(piece) / len(orders) if mine else 0.0
         parts.append(Part(mine or [orders[piece[0]]], rule, canvas, weight, len(orders)))
     return parts
+
+
+def ordered(
+    dataset: Dataset, number: int, seed: int, epoch: int, chances: Chances, reduce_to: InputConfig | None
+) -> Order:
+    """How this picture is seen in this epoch; where it is far larger than `reduce_to` asks for, it is reduced."""
+    example = dataset.examples[number]
+    drawn = random.Random(f"view {seed} {epoch} {number}")
+    is_cropped, is_lit = drawn.random() < chances.crop, drawn.random() < chances.light
+    light = drawn.getrandbits(62) if is_lit else None
+    window = draw_window(example.size, example.target.learnt().boxes.tolist(), drawn) if is_cropped else None
+    size = example.size if window is None else window.size
+    flipped = is_flipped(number, seed, epoch, chances.flip)
+    return Order(number, View(flipped, reduction(size, reduce_to), window, light))
 
 
 def is_flipped(number: int, seed: int, epoch: int, probability: float) -> bool:
@@ -111,6 +128,12 @@ def reduction(size: tuple[int, int], rule: InputConfig | None) -> int:
 def cut(numbers: Sequence[int], size: int) -> list[list[int]]:
     """Pieces of `size`, the last one perhaps smaller."""
     return [list(numbers[i : i + size]) for i in range(0, len(numbers), size)]
+
+
+def _seen_size(size: tuple[int, int], view: View) -> tuple[int, int]:
+    """The (height, width) that is loaded."""
+    window = view.window or Window(0, 0, *size)
+    return window.reduced(view.reduction).size
 
 
 def _common_size(sizes: Sequence[tuple[int, int]], rule: InputConfig) -> tuple[int, int]:

@@ -15,10 +15,12 @@ from rich.console import Console
 from frcnn.config import Config, to_toml
 from frcnn.data.dataset import Dataset
 from frcnn.data.loading import Batch, steps
+from frcnn.data.order import Chances
 from frcnn.errors import DataError, FrcnnError, UsageError
 from frcnn.evaluation.run import evaluate_model
 from frcnn.files import folder_unless_in_vain, remove_torn_files, write_text
 from frcnn.model.preprocess import preprocess
+from frcnn.ops.boxes import smaller_side
 from frcnn.training.checkpoint import newest_state, save_state, states
 from frcnn.training.failure import describe_failure, is_finite, keep_batch
 from frcnn.training.interrupts import interrupts_held
@@ -35,6 +37,8 @@ from frcnn.training.telling import announce, log_evaluation, log_step
 from frcnn.training.trackers import check_trackers
 from frcnn.weights.imagenet import check_source
 from frcnn.weights.model_file import save_model
+
+LEAST_PROPOSAL = 1.0  # pixels of a picture as it is loaded
 
 
 def train(
@@ -168,7 +172,7 @@ def training_steps(run: Training, epoch: int, skip: int) -> Iterator[list[Batch]
         settings.batch_size,
         seed=settings.seed,
         epoch=epoch,
-        flip=data.flip,
+        chances=Chances(data.flip, data.crop, data.light),
         group_by_aspect=data.group_by_aspect,
         workers=data.workers,
         ignore_regions=data.ignore_regions,
@@ -242,15 +246,11 @@ def proposals_for(run: Training, batch: Batch) -> list[torch.Tensor] | None:
     """The written proposals of a batch's pictures, in the pixels of its images; None where the stage reads none."""
     if run.proposals is None:
         return None
-    return [
-        run.proposals.of(
-            order.number,
-            run.train.examples[order.number].size,
-            (pixels.shape[1], pixels.shape[2]),
-            flipped=order.flipped,
-        )
-        for order, pixels in zip(batch.part.orders, batch.pixels, strict=True)
+    seen = [
+        order.view.boxes(run.proposals.of(order.number), run.train.examples[order.number].size)
+        for order in batch.part.orders
     ]
+    return [boxes[smaller_side(boxes) >= LEAST_PROPOSAL] for boxes in seen]  # a window may leave nothing of some
 
 
 def seed_of_picture(seed: int, step: int, picture: int) -> int:

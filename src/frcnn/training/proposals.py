@@ -18,7 +18,6 @@ from frcnn.device import Precision, autocast
 from frcnn.errors import FrcnnError
 from frcnn.files import make_folder, written_whole
 from frcnn.model.detector import FasterRCNN
-from frcnn.ops.boxes import flip_horizontally, resize_boxes
 
 BEFORE_NMS = 1_000_000  # per pyramid level: all of them, as the authors' code has it for proposals that are written
 
@@ -71,12 +70,7 @@ class WrittenProposals:
                 "resume with the same data"
             )
 
-    def of(
-        self, number: int, size: tuple[int, int], loaded_size: tuple[int, int], *, flipped: bool
-    ) -> Float[Tensor, "_ 4"]:
-        """The proposals of a picture of (height, width) `size`, in its pixels as it was loaded: reduced, mirrored."""
+    def of(self, number: int) -> Float[Tensor, "_ 4"]:
+        """The proposals of the picture of this number."""
         rows = torch.from_numpy(np.array(self._rows[number]))
-        boxes = rows[~rows[:, 0].isnan()]
-        if loaded_size != size:
-            boxes = resize_boxes(boxes, size, loaded_size)
-        return flip_horizontally(boxes, loaded_size[1]) if flipped else boxes
+        return rows[~rows[:, 0].isnan()]
