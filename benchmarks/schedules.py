@@ -9,17 +9,13 @@ the end it prints Markdown tables. With --ablations it runs those instead (Sec. 
 """
 
 import argparse
-import datetime
 import json
-import os
-import statistics
-import subprocess
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import torch
+from results_file import Line, append, markdown, origin, read_lines, spread
 
 import frcnn
 from frcnn.data.dataset import load_dataset
@@ -27,7 +23,6 @@ from frcnn.device import Precision, choose_device
 from frcnn.evaluation.history import read_history
 from frcnn.evaluation.proposal_recall import COUNTS, proposal_recall, with_proposals
 from frcnn.evaluation.run import evaluate_model
-from frcnn.files import make_folder
 from frcnn.weights.model_file import load_model
 
 PRESETS = ("mobilenet_v2_c4", "mobilenet_v2_fpn")
@@ -38,7 +33,6 @@ PROPOSALS = (50, 100, 300, 1000)  # at test
 ANCHORS = {"1x1": ([128], [1]), "1x3": ([128], [0.5, 1, 2]), "4x1": ([32, 64, 128, 256], [1])}  # scales x ratios
 LAMBDAS = (0.1, 1, 10)  # over the grid's cells, as in Eq. 1; the presets divide by the sampled anchors
 
-Line = dict[str, Any]
 Key = tuple[str, str, int, int, str, str]
 
 
@@ -190,51 +184,9 @@ def minutes(folder: Path) -> float:
     return sum(read_history(path).seconds for path in folder.rglob("metrics.jsonl")) / 60
 
 
-def origin() -> Line:
-    """By what, and when."""
-    return {
-        "threads": torch.get_num_threads(),
-        "frcnn": frcnn.__version__,
-        "commit": commit(Path(__file__).parent),
-        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-    }
-
-
-def commit(folder: Path) -> str | None:
-    """The commit of a checkout, marked where files differ from it; None where there is none to be had."""
-    command = ("git", "describe", "--always", "--dirty", "--exclude=*", "--abbrev=40")
-    try:
-        said = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return said.stdout.strip()
-
-
-def append(results: Path, line: Line) -> None:
-    """Onto the disk before anything else; a line that a kill has torn stays a line of its own."""
-    make_folder(results.parent)
-    with results.open("a+b") as file:
-        length = file.seek(0, os.SEEK_END)
-        file.seek(max(length - 1, 0))
-        is_torn = file.read() not in (b"", b"\n")
-        file.write(b"\n" * is_torn + json.dumps(line).encode() + b"\n")
-        file.flush()
-        os.fsync(file.fileno())
-
-
 def finished(results: Path) -> dict[Key, Line]:
     """The whole lines of the results, the last of each run."""
-    texts = results.read_text(encoding="utf-8", errors="replace").splitlines() if results.exists() else []
-    return {key_of(line): line for text in texts if (line := parsed(text)) is not None}
-
-
-def parsed(text: str) -> Line | None:
-    """None for a line torn by a kill."""
-    try:
-        line = json.loads(text)
-    except ValueError:
-        return None
-    return line if isinstance(line, dict) and "voc07_map" in line else None
+    return {key_of(line): line for line in read_lines(results)}
 
 
 def key_of(line: Line) -> Key:
@@ -308,21 +260,6 @@ def recall(line: Line, threshold: float, count: int) -> float | None:
     """By the first `count` proposals at one IoU."""
     table = line["proposal_recall"]
     return table["recall"][table["thresholds"].index(threshold)][table["counts"].index(count)]
-
-
-def spread(values: Iterable[float | None], digits: int = 3) -> str:
-    """Mean and standard deviation, as far as there are any."""
-    present = [value for value in values if value is not None]
-    if not present:
-        return "–"
-    mean = f"{statistics.mean(present):.{digits}f}"
-    return mean if len(present) == 1 else f"{mean} ± {statistics.stdev(present):.{digits}f}"
-
-
-def markdown(head: Sequence[str], rows: Iterable[Sequence[str]], words: int) -> str:
-    """A table whose first columns are words, and the others numbers."""
-    rule = ["---"] * words + ["---:"] * (len(head) - words)
-    return "\n".join(f"| {' | '.join(row)} |" for row in (head, rule, *rows))
 
 
 if __name__ == "__main__":

@@ -3,6 +3,8 @@
 import argparse
 import importlib.util
 import json
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
@@ -16,13 +18,15 @@ RUNNABLE = ("--data", "VOC2007", "--backbone", "none")
 
 
 @pytest.fixture(scope="module")
-def study() -> ModuleType:
+def study() -> Iterator[ModuleType]:
+    sys.path.insert(0, str(SCRIPT.parent))  # as where a script is run
     spec = importlib.util.spec_from_file_location("benchmarks_schedules", SCRIPT)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return module
+    yield module
+    sys.path.remove(str(SCRIPT.parent))
 
 
 def asked(study: ModuleType, results: Path, *words: str) -> argparse.Namespace:
@@ -221,4 +225,4 @@ def test_data_and_backbone_may_be_left_out_for_the_summary_alone(study, tmp_path
 
 def test_no_commit_where_there_is_no_checkout(study, tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
-    assert study.commit(tmp_path) is None
+    assert sys.modules["results_file"].commit(tmp_path) is None  # the study has loaded it
