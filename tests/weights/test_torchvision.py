@@ -166,7 +166,12 @@ class FirstOfEach:
 
 
 def first_of_each(
-    verdict: Tensor, *, size: int, positive_fraction: float, generator: torch.Generator | None = None
+    verdict: Tensor,
+    *,
+    size: int,
+    positive_fraction: float,
+    generator: torch.Generator | None = None,
+    chances: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """In place of our random sampler."""
     positive = (verdict == 1).nonzero().squeeze(1)[: int(size * positive_fraction)]
@@ -175,13 +180,13 @@ def first_of_each(
 
 def give_ours_the_same(proposals: list[Tensor], monkeypatch: pytest.MonkeyPatch) -> None:
     """Torchvision's proposals, once it is clear that ours are these, and the same choice among them."""
-    propose = detector.propose
+    proposed_boxes = detector.proposed_boxes
 
     def checked(*arguments: object, **settings: object) -> list[Tensor]:
-        torch.testing.assert_close(propose(*arguments, **settings), proposals, rtol=0, atol=1e-3)
+        torch.testing.assert_close(proposed_boxes(*arguments, **settings), proposals, rtol=0, atol=1e-3)
         return proposals
 
-    monkeypatch.setattr(detector, "propose", checked)
+    monkeypatch.setattr(detector, "proposed_boxes", checked)
     for room in (rpn, head):
         monkeypatch.setattr(room, "sample", first_of_each)
 
