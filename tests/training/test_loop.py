@@ -393,3 +393,19 @@ def test_exact_training_without_a_derivative_is_refused_before_the_data_is_touch
     with pytest.raises(ConfigError, match=r"needs model\.head\.pooling = roi_align: RoIPool rounds boxes"):
         train("vgg16", tmp_path / "absent", tmp_path / "run", schedule="exact")
     assert not (tmp_path / "run").exists()
+
+
+def test_a_step_that_ctrl_c_met_is_in_the_log(voc_set, tmp_path, monkeypatch):
+    """It counts as taken, so a resumed training does not tell of it."""
+    real = loop.train_step
+
+    def with_ctrl_c(training, batch):
+        os.kill(os.getpid(), signal.SIGINT)
+        return real(training, batch)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "train_step", with_ctrl_c)
+        with pytest.raises(KeyboardInterrupt):
+            run(voc_set, tmp_path / "run", "train.epochs=1")
+    run(voc_set, tmp_path / "run", resume=True)
+    assert [line["step"] for line in lines(tmp_path / "run") if line["event"] == "step"] == [1, 2]

@@ -148,11 +148,12 @@ def train_stage(run: Training, display: Display) -> None:
             with interrupts_held():
                 step = train_step(run, batch)
                 progress.step += 1
-                progress.seconds += time.perf_counter() - waiting
-            speed = step.pictures / (time.perf_counter() - waiting)
-            display.step(progress.step, f"loss {step.loss:.3f}  {speed:.1f} images/s")
-            if progress.step % settings.log_every == 0:
-                log_step(run, step.losses, step.rate, step.gradient_norm, speed)
+                seconds = time.perf_counter() - waiting
+                progress.seconds += seconds
+                speed = step.pictures / seconds
+                display.step(progress.step, f"loss {step.loss:.3f}  {speed:.1f} images/s")
+                if progress.step % settings.log_every == 0:  # a resumed training doesn't do this step again
+                    log_step(run, step.losses, step.rate, step.gradient_norm, speed)
             if progress.step % settings.checkpoint_every == 0:
                 check_weights(run)
                 keep_state(run)
