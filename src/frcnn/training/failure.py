@@ -48,6 +48,8 @@ def keep_batch(folder: Path, model: FasterRCNN, batches: Sequence[Batch], said: 
         tensors[f"{number}.pixels"] = pixels.contiguous()
         tensors[f"{number}.boxes"] = target.boxes.contiguous()
         tensors[f"{number}.class_ids"] = target.class_ids.contiguous()
+        ignored = torch.zeros(len(target.boxes), dtype=torch.bool) if target.ignored is None else target.ignored
+        tensors[f"{number}.ignored"] = ignored.contiguous()
     pictures = [str(path) for batch in batches for path in batch.pictures]
     with written_whole(folder / "batch.safetensors") as aside:
         save_file(tensors, aside, {"pictures": json.dumps(pictures), "message": said})
@@ -62,7 +64,7 @@ def replay(folder: Path) -> Losses:
     if not (folder / "batch.safetensors").is_file():
         raise FrcnnError(f"{folder}: holds no batch.safetensors: name the folder that the failed run spoke of")
     tensors = load_file(folder / "batch.safetensors")
-    count = len(tensors) // 3
-    images = [tensors[f"{i}.pixels"].float() / 255 for i in range(count)]
-    targets = [Target(tensors[f"{i}.boxes"], tensors[f"{i}.class_ids"]) for i in range(count)]
+    numbers = range(sum(name.endswith(".pixels") for name in tensors))
+    images = [tensors[f"{i}.pixels"].float() / 255 for i in numbers]
+    targets = [Target(*(tensors[f"{i}.{part}"] for part in ("boxes", "class_ids", "ignored"))) for i in numbers]
     return load_model(folder / "model.safetensors").train()(images, targets, torch.Generator().manual_seed(0))
