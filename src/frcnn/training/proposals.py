@@ -40,17 +40,16 @@ def write_proposals(
     make_folder(path.parent)
     device, number_type = next(model.parameters()).device, next(model.parameters()).dtype
     model.eval()
-    with written_whole(path) as aside, autocast(device, precision):
-        shape = (len(dataset), per_image, 4)
-        rows = np.lib.format.open_memmap(aside, mode="w+", dtype=np.float32, shape=shape)
+    with written_whole(path) as aside, aside.open("wb") as file, autocast(device, precision):
+        header = {"descr": "<f4", "fortran_order": False, "shape": (len(dataset), per_image, 4)}
+        np.lib.format.write_array_header_1_0(file, header)
         for number, batch in enumerate(evaluation_batches(dataset, 1, workers)):
             images = [image.to(number_type) for image in batch.images_on(device)]
             (boxes,) = model.proposals(images, BEFORE_NMS, per_image)
-            rows[number, : len(boxes)] = boxes.float().cpu().numpy()
-            rows[number, len(boxes) :] = np.nan
+            rows = np.full((per_image, 4), np.nan, dtype="<f4")
+            rows[: len(boxes)] = boxes.float().cpu().numpy()
+            file.write(rows.tobytes())  # not by mapped memory: where the disk is full, that kills the process
             progress(number + 1)
-        rows.flush()
-        del rows
 
 
 class WrittenProposals:
@@ -60,7 +59,7 @@ class WrittenProposals:
         """Raises FrcnnError where the file is missing or of another data set."""
         try:
             self._rows = np.load(path, mmap_mode="r")
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, EOFError) as error:
             raise FrcnnError(
                 f"{path}: the proposals that this step trains on cannot be read ({error}): start the run anew"
             ) from error
