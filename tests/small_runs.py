@@ -59,6 +59,17 @@ def last_bytes(out: Path) -> bytes:
     return (out / "last.safetensors").read_bytes()
 
 
+def newest_state(out: Path) -> dict[str, torch.Tensor]:
+    """What --resume would go on with, in the precision of the training."""
+    return load_file(max((out / "state").iterdir()))
+
+
+def rooms_that_differ(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> set[str]:
+    """The rooms of a model of which anything at all differs: weights, means and variances, counts."""
+    assert one.keys() == other.keys()
+    return {name.partition(".")[0] for name in one if not torch.equal(one[name], other[name])}
+
+
 def stop_before_step(patch: pytest.MonkeyPatch, number: int) -> None:
     """Ctrl-C before the step of this number, counted from 0."""
     real: Callable[..., loop.Step] = loop.train_step

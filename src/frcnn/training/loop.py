@@ -140,8 +140,8 @@ def train_stage(run: Training, display: Display) -> None:
     """The training loop: epochs of batches, an evaluation after each."""
     settings, progress, stage = run.config.train, run.progress, run.stage
     display.title = stage.title
+    finish_epoch(run, display)  # a resumed training may stand at an epoch's end
     while progress.step < stage.end and not progress.ended_early:
-        finish_epoch(run, display)
         epoch, done = divmod(progress.step - stage.first, run.steps_per_epoch)
         waiting = time.perf_counter()
         for batch in training_steps(run, epoch, skip=done):
@@ -160,6 +160,7 @@ def train_stage(run: Training, display: Display) -> None:
             if progress.step == stage.end:
                 break
             waiting = time.perf_counter()
+        finish_epoch(run, display)
     check_weights(run)
     finish_epoch(run, display, last=True)
     keep_state(run)
