@@ -80,3 +80,40 @@ def test_an_unknown_preset_gets_the_nearest_name():
 def test_what_no_training_can_use_is_refused_at_once(assignment, key):
     with pytest.raises(ConfigError, match=key):
         override(load_preset("tiny"), [assignment])
+
+
+@pytest.mark.parametrize(
+    ("assignments", "message"),
+    [
+        (["train.patience=3", "data.validation=0"], r"train\.patience waits .* it needs data\.validation above 0"),
+        (
+            ["train.schedule=exact", "model.head.pooling=roi_pool"],
+            r"train\.schedule = exact needs model\.head\.pooling",
+        ),
+        (["train.step_epochs=[1, 2, 3]"], r"train\.step_epochs"),
+        (["train.step_epochs=[1, 2, 0, 3]"], r"train\.step_epochs\.2 = 0"),
+        (["train.accumulate=0"], r"train\.accumulate = 0"),
+        (["train.ema_decay=1"], r"train\.ema_decay = 1"),
+        (["train.patience=-1"], r"train\.patience = -1"),
+        (["data.scales=[300, 0]"], r"data\.scales\.1 = 0"),
+        (["train.schedule=alternate"], r"train\.schedule = 'alternate'"),
+    ],
+)
+def test_what_does_not_go_together_or_is_out_of_range(assignments, message):
+    with pytest.raises(ConfigError, match=message) as caught:
+        override(load_preset("tiny"), assignments)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "assignments",
+    [
+        ["train.patience=3", "data.validation=0.01"],
+        ["train.patience=0", "data.validation=0"],
+        ["train.schedule=joint", "model.head.pooling=roi_pool"],
+        ["train.schedule=alternating", "model.head.pooling=roi_pool", "train.step_epochs=[1, 2, 3, 4]"],
+    ],
+)
+def test_what_does_go_together(assignments):
+    config = override(load_preset("tiny"), assignments)
+    assert parse_config(tomllib.loads(to_toml(config)), source="test") == config

@@ -212,3 +212,22 @@ class TestSuitToWeights:
         config = load_preset("resnet18_fpn")
         suit_to_weights(config, WEIGHTS, ["model.input.short_side=100"])
         assert config == load_preset("resnet18_fpn")
+
+    @pytest.mark.parametrize(
+        ("weights", "batch_size", "overrides", "expected"),
+        [
+            (WEIGHTS, 3, [], "frozen"),
+            (WEIGHTS, 4, [], "live"),
+            (WEIGHTS, 3, ["model.backbone.batch_norm=live"], "live"),
+            (WEIGHTS, 3, [" model.backbone.batch_norm = live", "train.lr=1"], "live"),
+            (None, 1, [], "live"),
+        ],
+    )
+    def test_few_pictures_do_not_move_learnt_batch_norm_unless_they_are_asked_to(
+        self, weights: BackboneWeights | None, batch_size: int, overrides: list[str], expected: str
+    ) -> None:
+        """A mean over less than four pictures is worth less than the one that was learnt."""
+        config = override(
+            load_preset("resnet18_fpn"), ["model.backbone.batch_norm=live", f"train.batch_size={batch_size}"]
+        )
+        assert suit_to_weights(config, weights, overrides).model.backbone.batch_norm == expected
