@@ -42,7 +42,7 @@ def write(path: Path, model: FasterRCNN, dataset: Dataset, per_image: int = PER_
 def read(path: Path, dataset: Dataset) -> list[Tensor]:
     """Of each picture, as it is."""
     written = WrittenProposals(path, dataset)
-    return [written.of(i, each.size, each.size, flipped=False) for i, each in enumerate(dataset.examples)]
+    return [written.of(number) for number in range(len(dataset))]
 
 
 @torch.no_grad()
