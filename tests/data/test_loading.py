@@ -19,8 +19,8 @@ from torch.testing import assert_close
 from frcnn.config import InputConfig
 from frcnn.data import loading
 from frcnn.data.dataset import Dataset, load_dataset
-from frcnn.data.loading import Batch, batches, evaluation_batches
-from frcnn.data.order import Part, is_flipped, number_of_batches, reduction
+from frcnn.data.loading import Batch, batches, evaluation_batches, steps
+from frcnn.data.order import Chances, Part, Share, is_flipped, number_of_batches, reduction, rule_of_step
 from frcnn.data.pictures import ORIENTATION, read_picture, read_reduced_picture, to_tensor
 from frcnn.errors import DataError, FrcnnError
 from frcnn.model.preprocess import network_size
@@ -399,6 +399,68 @@ class TestReduction:
         before = [example.target.boxes.clone() for example in dataset.examples]
         epoch(flip=1.0, ignore_regions=True, reduce_to=rule())
         assert_close([example.target.boxes for example in dataset.examples], before, rtol=0, atol=0)
+
+
+class TestSteps:
+    """What is loaded for several pieces, by several processes, and at several scales."""
+
+    @pytest.fixture
+    def step_by_step(self, dataset) -> Callable[..., list[list[Batch]]]:
+        """An epoch of batches of five, mirrored here and there."""
+
+        def load(**options) -> list[list[Batch]]:
+            plain = {
+                "seed": 3, "epoch": 1, "chances": Chances(flip=0.5), "group_by_aspect": False, "workers": 0,
+                "ignore_regions": True,
+            }  # fmt: skip
+            return list(steps(dataset, 5, **(plain | options)))
+
+        return load
+
+    def test_pieces_change_nothing_in_the_order(self, epoch, step_by_step):
+        """Their pictures one after another are the batch's."""
+        whole = epoch(5, seed=3, epoch=1, flip=0.5, ignore_regions=True)
+        assert [len(step) for step in step_by_step()] == [1, 1, 1]
+        in_pieces = step_by_step(pieces=3)
+        sizes = [[len(batch.pixels) for batch in step] for step in in_pieces]
+        assert sorted(sizes) == [[1], [2, 2, 1], [2, 2, 1]]
+        for batch, pieces in zip(whole, in_pieces, strict=True):
+            assert sum(piece.part.weight for piece in pieces) == pytest.approx(1)
+            together = Batch(
+                [pixels for piece in pieces for pixels in piece.pixels],
+                [target for piece in pieces for target in piece.targets],
+                [path for piece in pieces for path in piece.pictures],
+                batch.part,
+            )
+            assert_same([together], [batch])
+
+    @pytest.mark.parametrize("workers", [0, 2])
+    def test_each_process_loads_its_share_as_one_would_have(self, step_by_step, workers):
+        alone = step_by_step(pieces=2)
+        of_processes = [step_by_step(pieces=2, share=Share(number, 3), workers=workers) for number in range(3)]
+        for whole, *parts in zip(alone, *of_processes, strict=True):
+            for piece, *mine in zip(whole, *parts, strict=True):
+                loaded = by_name([batch for batch in mine if batch.part.weight > 0])
+                assert loaded.keys() == by_name([piece]).keys()
+                assert all(torch.equal(image, loaded[name]) for name, image in by_name([piece]).items())
+                assert sum(len(batch.pixels) for batch in mine if batch.part.weight > 0) == len(piece.pixels)
+
+    @pytest.mark.parametrize("skip", [0, 1, 2])
+    def test_each_step_has_the_scale_of_its_number(self, step_by_step, skip):
+        """All its pieces the same, and its pictures are reduced only as far as that allows."""
+        scales = (8, 12, 20)
+        loaded = step_by_step(seen_by=rule(), scales=scales, reduce=True, pieces=2, skip=skip)
+        assert len(loaded) == 3 - skip
+        seen = set()
+        for number, step in enumerate(loaded, start=skip):
+            expected = rule_of_step(rule(), scales, 3, 1, number)
+            assert {batch.part.rule for batch in step} == {expected}
+            by = {8: 2, 12: 2, 20: 1}[expected.short_side]  # the pictures' short sides are 24
+            for batch in step:
+                assert {min(pixels.shape[1:]) for pixels in batch.pixels} == {24 // by}
+                assert min(batch.part.canvas) >= expected.short_side
+            seen.add(expected.short_side)
+        assert skip or len(seen) > 1
 
 
 class TestErrors:
