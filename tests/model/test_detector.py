@@ -4,8 +4,12 @@ from torch import nn
 from torch.testing import assert_close
 
 from frcnn.config import load_preset, override_sections
+from frcnn.model import detector
 from frcnn.model.detector import FasterRCNN
+from frcnn.model.preprocess import preprocess
+from frcnn.model.rpn import choose, propose, proposed_boxes
 from frcnn.model.zoo import build_from_config
+from frcnn.ops.boxes import clip, scale_boxes
 from frcnn.structures import Losses, Target
 
 CLASSES = ("cat", "dog", "horse")
@@ -241,3 +245,70 @@ def test_what_the_rpn_says_of_itself_is_learnt_as_before():
 def test_regions_that_are_rounded_cannot_move():
     with pytest.raises(ValueError, match="RoIPool rounds boxes"):
         small_model(head={"pooling": "roi_pool"})(pictures((96, 128)), [EMPTY], movable_proposals=True)
+
+
+@torch.no_grad()
+def test_rpn_and_head_alone_have_the_losses_that_they_have_together(monkeypatch):
+    """Sec. 3.2: on the RPN's own proposals, with the same draws, all in float64."""
+    sections = {"rpn": {"samples_per_image": 20, "after_nms_train": 50}, "head": {"samples_per_image": 10}}
+    model = lively(small_model(input={"short_side": 96, "long_side": 160}, **sections)).double()
+    images = [image.double() for image in pictures((48, 64), (90, 70))]
+    targets = [
+        Target(torch.tensor([[5.0, 5, 30, 35], [20, 8, 60, 44]]), torch.tensor([0, 2]), torch.tensor([False, True])),
+        target((10, 10, 60, 70), (30, 30, 50, 88)),
+    ]
+    batch, draw, drawn = preprocess(images, model.config.input), detector.chances_of, []
+    monkeypatch.setattr(detector, "chances_of", lambda *arguments: drawn.append(draw(*arguments)) or drawn[-1])
+    together = model.losses(batch, targets, [torch.Generator().manual_seed(seed) for seed in (3, 4)])
+
+    pyramid = model.backbone(batch.pixels)
+    anchors, output = model._anchors(pyramid, batch), model.rpn(pyramid)
+    generators = [torch.Generator().manual_seed(seed) for seed in (3, 4)]
+    for generator, objects in zip(generators, (1, 2), strict=True):  # the proposals' chances come first
+        torch.rand(len(anchors) + objects, generator=generator, dtype=torch.float64)
+    of_rpn = model.proposal_losses(batch, targets, generators)
+
+    monkeypatch.setattr(detector, "chances_of", lambda *_: drawn.pop(0))
+    chosen = choose(anchors, output, batch, model.config.rpn, training=True)
+    proposals = [
+        scale_boxes(boxes, tuple(1 / scale for scale in batch.scales(number)))
+        for number, boxes in enumerate(proposed_boxes(anchors, output, batch, chosen, movable=False))
+    ]
+    of_head = model.region_losses(batch, targets, proposals)
+    for loss, expected in zip((*of_rpn, *of_head), together.parts().values(), strict=True):
+        assert expected > 0
+        assert_close(loss, expected, rtol=1e-9, atol=0)  # boxes went to original pixels and back
+
+
+@torch.no_grad()
+def test_given_proposals_are_clipped_and_may_be_none():
+    """A flip or a reduction may round them out of their picture."""
+    model = lively(small_model()).double()
+    batch = preprocess([image.double() for image in pictures((96, 128))], model.config.input)
+    targets = [target((10, 10, 60, 70))]
+    inside, beyond = ([torch.tensor([[40.0, 20, right, 96], [0, 0, 50, 50]])] for right in (128.0, 129.0))
+    losses = [model.region_losses(batch, targets, boxes, [torch.Generator()]) for boxes in (inside, beyond)]
+    assert_close(losses[0], losses[1], rtol=0, atol=0)
+    alone = model.region_losses(batch, targets, [torch.zeros(0, 4)], [torch.Generator()])
+    assert all(loss > 0 for loss in alone)  # the object itself
+
+
+@torch.no_grad()
+def test_proposals_of_pictures_are_what_the_rpn_proposes_in_each_alone():
+    """Best first, in original pixels, whatever the configuration says of counts."""
+    model = lively(small_model(input={"short_side": 64, "long_side": 120}))
+    nn.init.normal_(model.rpn.deltas.weight, std=0.02, generator=torch.Generator().manual_seed(2))
+    images, config = pictures((96, 128), (128, 80), (60, 200)), model.config
+    for before_nms, after_nms in ((1000, 20), (7, 1000)):
+        counts = {"before_nms_test": before_nms, "after_nms_test": after_nms}
+        rpn = model.config.rpn.model_copy(update=counts)
+        found = model.proposals(images, before_nms, after_nms)
+        for image, boxes in zip(images, found, strict=True):
+            batch = preprocess([image], model.config.input)
+            pyramid = model.backbone(batch.pixels)
+            (wanted,) = propose(model._anchors(pyramid, batch), model.rpn(pyramid), batch, rpn, training=False)
+            y, x = batch.scales(0)
+            assert_close(boxes, clip(wanted / torch.tensor([x, y, x, y]), tuple(image.shape[1:])))
+            assert len(boxes) == after_nms or 0 < len(boxes) <= before_nms * len(pyramid)
+    assert model.config == config
+    assert model.proposals([], 10, 10) == []

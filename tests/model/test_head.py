@@ -11,6 +11,7 @@ from torchvision.ops import MultiScaleRoIAlign
 from frcnn.config import load_preset
 from frcnn.model.head import (
     RegionHead,
+    chances_of,
     denormalise_deltas,
     detect,
     head_losses,
@@ -241,3 +242,34 @@ def test_a_box_that_is_none_has_a_level_and_reads_nothing():
     regions = pool_regions(pyramid, (4, 8, 16), [boxes], load_preset("tiny").model.head)
     assert_close(regions[0], torch.ones(8, 7, 7))
     assert not regions[1].any()
+
+
+def test_dropping_a_proposal_changes_no_other_s_chance():
+    """Rounding may make one proposal more or less: the others and the objects are drawn as before."""
+    anchors = torch.tensor([17, 3, 99, 42, 5])
+    drawn = chances_of(anchors, 100, 2, torch.Generator().manual_seed(3))
+    assert drawn.shape == (7,)
+    assert len(drawn.unique()) == 7
+    assert drawn.dtype == torch.float64  # in float32 two of many would be the same
+    for dropped in range(5):
+        keep = torch.arange(5) != dropped
+        fewer = chances_of(anchors[keep], 100, 2, torch.Generator().manual_seed(3))
+        assert torch.equal(fewer, torch.cat((drawn[:5][keep], drawn[5:])))
+    swapped = chances_of(anchors.flip(0), 100, 2, torch.Generator().manual_seed(3))
+    assert torch.equal(swapped, torch.cat((drawn[:5].flip(0), drawn[5:])))
+    assert not torch.equal(chances_of(anchors, 100, 2, torch.Generator().manual_seed(4)), drawn)
+
+
+def test_the_smallest_chances_are_sampled():
+    """By hand: one region in two may be an object; the objects' own chances stand behind the proposals'."""
+    truth = Target(torch.tensor([[0.0, 0, 100, 100]]), torch.tensor([4]))
+    near = [[0.0, 0, 100, 100 - i] for i in range(1, 4)]
+    far = [[200.0, 0, 300, 100 + i] for i in range(4)]
+    chances = torch.tensor([0.5, 0.1, 0.9, 0.7, 0.2, 0.3, 0.8, 0.4])
+    config = PAPER.model_copy(update={"samples_per_image": 4, "foreground_fraction": 0.5})
+    samples = sample_proposals(torch.tensor(near + far), truth, config, background=9, chances=chances)
+    assert samples.boxes.tolist() == [near[1], [0, 0, 100, 100], far[1], far[2]]
+    assert samples.class_ids.tolist() == [4, 4, 9, 9]
+    without = config.model_copy(update={"add_ground_truth": False})
+    samples = sample_proposals(torch.tensor(near + far), truth, without, background=9, chances=chances)
+    assert samples.boxes.tolist() == [near[1], near[0], far[1], far[2]]

@@ -4,7 +4,7 @@ from torch.testing import assert_close
 from torchvision.models.detection.transform import GeneralizedRCNNTransform
 
 from frcnn.config import InputConfig, load_preset
-from frcnn.model.preprocess import groups_that_share_a_batch, network_size, preprocess
+from frcnn.model.preprocess import at_scale, groups_that_share_a_batch, network_size, preprocess
 
 PAPER, MODERN, SMALL = (load_preset(name).model.input for name in ("vgg16", "resnet50_fpn", "mobilenet_v2_fpn"))
 SQUARE = PAPER.model_copy(update={"resize": "square", "short_side": 800})
@@ -97,3 +97,35 @@ def test_scales_are_per_axis():
 def test_what_is_no_picture(picture, message):
     with pytest.raises(ValueError, match=message):
         preprocess([picture], PAPER)
+
+
+@pytest.mark.parametrize(
+    ("canvas", "padding", "expected"),
+    [
+        ((0, 0), "exact", (64, 85)),
+        ((70, 90), "exact", (70, 90)),
+        ((60, 100), "exact", (64, 100)),
+        ((90, 80), "exact", (90, 85)),
+        ((0, 0), "torchvision", (64, 96)),
+        ((65, 97), "torchvision", (96, 128)),
+    ],
+)
+def test_a_batch_is_as_large_as_its_canvas_at_least(canvas, padding, expected):
+    """All processes pad their part of a batch alike; pictures stay where they are, and the rest is the mean colour."""
+    rule = MODERN.model_copy(update={"short_side": 64, "long_side": 200, "padding": padding})
+    picture = torch.rand(3, 48, 64, generator=torch.Generator().manual_seed(0))
+    plain, batch = preprocess([picture], rule), preprocess([picture], rule, canvas)
+    assert tuple(batch.pixels.shape[2:]) == expected
+    assert torch.equal(batch.pixels[:, :, :64, :85], plain.pixels[:, :, :64, :85])
+    assert not batch.pixels[:, :, 64:].any()
+    assert not batch.pixels[:, :, :, 85:].any()
+    assert (batch.image_sizes, batch.original_sizes) == (plain.image_sizes, plain.original_sizes)
+
+
+def test_another_scale_has_its_bound_in_proportion():
+    """600 / 1000 at 480 is 480 / 800; and nothing else is changed."""
+    assert at_scale(PAPER, 480) == PAPER.model_copy(update={"short_side": 480, "long_side": 800})
+    assert at_scale(MODERN, 640).long_side == 1066  # of 1066.4
+    assert at_scale(MODERN, 672).long_side == 1120  # of 1119.7
+    assert at_scale(PAPER, PAPER.short_side) == PAPER
+    assert network_size((500, 600), at_scale(SQUARE, 300)) == (300, 300)

@@ -9,7 +9,9 @@ from frcnn.model.rpn import (
     RPNHead,
     RPNOutput,
     anchors_of,
+    choose,
     propose,
+    proposed_boxes,
     rpn_losses,
     spare_ignored_regions,
     trainable_anchors,
@@ -340,3 +342,30 @@ def test_tensors_of_an_export_are_not_remembered():
         fake = anchors_of([torch.zeros(1, 1, 5, 9)], (80, 144), (16,), config)
     assert isinstance(fake, FakeTensor)
     assert type(anchors_of([torch.zeros(1, 1, 5, 9)], (80, 144), (16,), config)) is torch.Tensor
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_choosing_and_decoding_are_proposing(training):
+    """The boxes of the anchors that are chosen, best first; movable ones alone carry their gradient."""
+    generator = torch.Generator().manual_seed(0)
+    corner = torch.rand(400, 2, generator=generator) * 100 - 10
+    anchors = torch.cat((corner, corner + 10 + 30 * torch.rand(400, 2, generator=generator)), dim=1)
+    logits = torch.randn(2, 400, generator=generator).requires_grad_()
+    deltas = (torch.randn(2, 400, 4, generator=generator) / 5).requires_grad_()
+    output, batch = RPNOutput(logits, deltas, [250, 150], 40), batch_of([(90, 70), (80, 100)])
+    counts = {"before_nms_train": 120, "after_nms_train": 60, "before_nms_test": 50, "after_nms_test": 30}
+    config = PAPER.rpn.model_copy(update={**counts, "min_size": 8.0})
+    chosen = choose(anchors, output, batch, config, training=training)
+    for movable in (False, True):
+        wanted = propose(anchors, output, batch, config, training=training, movable=movable)
+        found = proposed_boxes(anchors, output, batch, chosen, movable=movable)
+        for number, (boxes, theirs) in enumerate(zip(found, wanted, strict=True)):
+            assert torch.equal(boxes, theirs)
+            assert 0 < len(boxes) <= (60 if training else 30)
+            assert (logits[number, chosen[number]].diff() <= 0).all()
+            assert boxes.requires_grad == movable
+    gradients = torch.autograd.grad(sum(boxes.square().sum() for boxes in found), (deltas, logits), allow_unused=True)
+    assert gradients[1] is None
+    for number, of_picture in enumerate(chosen):
+        moved = gradients[0][number].any(dim=1).nonzero().squeeze(1)
+        assert set(moved.tolist()) == set(of_picture.tolist())

@@ -121,3 +121,15 @@ def test_sample_is_uniform():
     counts = torch.bincount(drawn, minlength=10)
     assert counts.min() > 500  # 600 expected, standard deviation about 20
     assert counts.max() < 700
+
+
+def test_the_smallest_chances_are_taken():
+    """By hand: two of three positives, then the negatives, each in the order of their chances."""
+    verdict = torch.tensor([POSITIVE, NEGATIVE, IGNORED, POSITIVE, NEGATIVE, NEGATIVE, POSITIVE])
+    chances = torch.tensor([0.3, 0.9, 0.0, 0.2, 0.1, 0.5, 0.8])
+    positive, negative = sample(verdict, size=4, positive_fraction=0.5, chances=chances)
+    assert (positive.tolist(), negative.tolist()) == ([3, 0], [4, 5])
+    generator = torch.Generator().manual_seed(0)
+    before = generator.get_state()
+    sample(verdict, size=4, positive_fraction=0.5, generator=generator, chances=chances)
+    assert torch.equal(generator.get_state(), before)
