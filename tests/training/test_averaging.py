@@ -127,10 +127,10 @@ class TestInARun:
     def test_each_of_alternating_training_s_steps_hands_it_on(
         self, voc_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """What no longer trains stays the average, bit for bit; the solver of the next step begins with it."""
+        """What no longer trains stays the average, bit for bit; the next step begins with it, and another average."""
         begun: list[dict[str, Tensor]] = []
         ended: list[dict[str, Tensor]] = []
-        real = loop.train_stage
+        steps, real = watched(monkeypatch)["steps"], loop.train_stage
 
         def train_stage(training: Training, display: loop.Display) -> None:
             begun.append(copy.deepcopy(training.model.state_dict()))
@@ -144,3 +144,6 @@ class TestInARun:
         assert rooms_that_differ(ended[1], ended[2]) == {"rpn"}
         assert rooms_that_differ(ended[2], ended[3]) == {"head"}
         assert rooms_that_differ(ended[3], last(tmp_path / "run")) == set()
+        for number, (begin, end) in enumerate(zip(begun, ended, strict=True)):  # young again
+            of_stage = [begin, *steps[1 + 2 * number :][:2]]
+            assert rooms_that_differ(averages(of_stage)[-1], end) == set()
