@@ -1,5 +1,4 @@
 import io
-import json
 import os
 import signal
 import threading
@@ -9,6 +8,7 @@ import pytest
 import torch
 from rich.console import Console
 from safetensors import safe_open
+from small_runs import SMALL, lines, run
 
 from frcnn.config import load_config, load_preset, override, preset_names
 from frcnn.errors import ConfigError, DataError, FrcnnError, UsageError
@@ -17,29 +17,6 @@ from frcnn.training import loop
 from frcnn.training.failure import replay
 from frcnn.training.loop import reduces, seed_of_picture, train
 from frcnn.weights.model_file import load_model
-
-SMALL = (
-    "model.input.short_side=64",
-    "model.input.long_side=96",
-    "train.batch_size=2",
-    "train.epochs=3",
-    "train.warmup_steps=2",
-    "train.log_every=1",
-    "data.workers=0",
-    "data.validation=0.25",
-)
-
-
-def run(data: Path, out: Path, *overrides: str, **arguments) -> str:
-    console = Console(file=io.StringIO(), width=200)
-    if not arguments.get("resume"):
-        arguments["overrides"] = (*SMALL, *overrides)
-    train("tiny", data, out, console=console, **arguments)
-    return console.file.getvalue()  # pyright: ignore[reportAttributeAccessIssue]
-
-
-def lines(out: Path) -> list[dict]:
-    return [json.loads(text) for text in (out / "metrics.jsonl").read_text().splitlines()]
 
 
 def tensors(path: Path) -> dict[str, torch.Tensor]:
