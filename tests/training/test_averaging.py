@@ -114,7 +114,7 @@ class TestInARun:
         assert all(torch.equal(value, wanted[-1][name]) for name, value in kept.items())
         assert not torch.equal(kept["head.classes.weight"], seen["steps"][-1]["head.classes.weight"])
 
-    @pytest.mark.parametrize("before", [1, 2])
+    @pytest.mark.parametrize("before", [1, pytest.param(2, marks=pytest.mark.slow)])
     def test_a_stopped_run_goes_on_with_its_average(self, voc_set: Path, tmp_path: Path, before: int) -> None:
         run(voc_set, tmp_path / "whole", AVERAGED, "train.epochs=2")
         stopped_and_resumed(voc_set, tmp_path / "parts", before, AVERAGED, "train.epochs=2")
