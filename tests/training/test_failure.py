@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from small_runs import run
 from torch import Tensor
 from torch.testing import assert_close
@@ -14,8 +14,9 @@ from torch.testing import assert_close
 from frcnn.data.dataset import load_dataset
 from frcnn.data.loading import Batch, evaluation_batches
 from frcnn.errors import FrcnnError
+from frcnn.model import head
 from frcnn.model.detector import FasterRCNN
-from frcnn.training import loop
+from frcnn.training import failure, loop
 from frcnn.training.failure import describe_failure, is_finite, keep_batch, replay
 from frcnn.training.objectives import Piece
 from frcnn.training.run import Training
@@ -154,3 +155,13 @@ class TestInARun:
 def _kept(out: Path, name: str) -> Tensor:
     with safe_open(out / "failure" / "model.safetensors", framework="pt") as file:
         return file.get_tensor(name)
+
+
+def test_a_full_disk_does_not_hide_what_happened(voc_set, tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise SafetensorError("No space left on device")
+
+    monkeypatch.setattr(failure, "save_file", full)
+    monkeypatch.setattr(head, "encode", lambda boxes, _: torch.full_like(boxes, float("inf")))
+    with pytest.raises(FrcnnError, match=r"the loss is not finite .* but they were not: .*No space left"):
+        run(voc_set, tmp_path / "run", "train.steps=1")

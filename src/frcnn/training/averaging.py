@@ -19,7 +19,7 @@ class AverageModel:
 
     @torch.no_grad()
     def update(self, model: nn.Module, step: int) -> None:
-        """Take in the weights after `step` steps."""
+        """Take in the weights after a step, counted from 0."""
         share = 1 - min(self.decay, (1 + step) / (10 + step))
         for mean, value in zip(_tensors(self.model), _tensors(model), strict=True):
             if mean.is_floating_point():

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from frcnn.data.loading import Batch
@@ -40,7 +41,7 @@ def describe_failure(
 
 
 def keep_batch(folder: Path, model: FasterRCNN, batches: Sequence[Batch], said: str) -> None:
-    """Write the batch that failed and the weights that it met: `replay` computes it again."""
+    """Write the batch that failed and the weights that it met: `replay` computes it again. Raises FrcnnError."""
     make_folder(folder)
     tensors: dict[str, torch.Tensor] = {}
     examples = [example for batch in batches for example in zip(batch.pixels, batch.targets, strict=True)]
@@ -52,14 +53,18 @@ def keep_batch(folder: Path, model: FasterRCNN, batches: Sequence[Batch], said: 
         tensors[f"{number}.ignored"] = ignored.contiguous()
     pictures = [str(path) for batch in batches for path in batch.pictures]
     with written_whole(folder / "batch.safetensors") as aside:
-        save_file(tensors, aside, {"pictures": json.dumps(pictures), "message": said})
+        try:
+            save_file(tensors, aside, {"pictures": json.dumps(pictures), "message": said})
+        except SafetensorError as error:
+            raise FrcnnError(f"{folder}: cannot be written ({error})") from error
     save_model(model, folder / "model.safetensors")
 
 
 def replay(folder: Path) -> Losses:
     """The losses of the batch that a failed run has kept, with the weights that it met, all layers as in training.
 
-    Raises FrcnnError where the folder holds none.
+    Pictures are seen at the model's own scale, and regions are drawn from seed 0. Raises FrcnnError where the folder
+    holds none.
     """
     if not (folder / "batch.safetensors").is_file():
         raise FrcnnError(f"{folder}: holds no batch.safetensors: name the folder that the failed run spoke of")

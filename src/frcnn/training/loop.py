@@ -285,7 +285,10 @@ def fail_step(
         folder = folder / f"process{run.fabric.global_rank}"
     pictures = [path for batch in batches for path in batch.pictures]
     said = describe_failure(run.progress.step, losses, gradient_norm, rate, pictures, folder)
-    keep_batch(folder, run.model, batches, said)
+    try:
+        keep_batch(folder, run.model, batches, said)
+    except FrcnnError as error:  # a full disk must not hide what happened
+        raise FrcnnError(f"{said}; but they were not: {error}") from error
     raise FrcnnError(said)
 
 
