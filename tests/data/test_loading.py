@@ -481,6 +481,32 @@ class TestErrors:
         with pytest.raises(DataError, match=r"h\.jpg: there is no such picture"):
             epoch(workers=workers)
 
+    @pytest.mark.parametrize("workers", [0, 2])
+    @pytest.mark.parametrize(
+        ("reason", "said"),
+        [(MemoryError(), "MemoryError"), (RuntimeError("two\nlines"), "RuntimeError: two lines")],
+    )
+    def test_an_error_that_nobody_foresaw_names_its_picture(self, dataset, epoch, monkeypatch, workers, reason, said):
+        """Whatever it is, and the others of its batch are sound; in one line, with the kind of error."""
+
+        def read(path):
+            if path == dataset.examples[4].picture:
+                raise reason
+            return read_picture(path)
+
+        monkeypatch.setattr(loading, "read_picture", read)
+        with pytest.raises(DataError) as caught:
+            epoch(3, workers=workers)
+        assert str(caught.value) == f"{dataset.examples[4].picture}: cannot be loaded ({said})"
+
+    def test_ctrl_c_is_no_error_of_a_picture(self, dataset, monkeypatch):
+        def read(path):
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(loading, "read_picture", read)
+        with pytest.raises(KeyboardInterrupt):
+            next(evaluation_batches(dataset, 2))
+
     def test_batches_before_the_broken_one_arrive(self, dataset):
         dataset.examples[5].picture.write_bytes(b"")
         loading_batches = evaluation_batches(dataset, 2, 1)

@@ -137,10 +137,16 @@ class _Pictures(Map[Loaded]):
         self.paths = paths
 
     def __getitem__(self, orders: list[Order]) -> Loaded:
-        try:
-            return [self._load(order) for order in orders]
-        except FrcnnError as error:
-            return str(error)
+        pixels: list[UInt8[Tensor, "3 _ _"]] = []
+        for order in orders:
+            try:
+                pixels.append(self._load(order))
+            except FrcnnError as error:
+                return str(error)
+            except Exception as error:  # whatever it is: it happened on this picture
+                reason = " ".join((f"{type(error).__name__}:", *str(error).split())).removesuffix(":")
+                return f"{self.paths[order.number]}: cannot be loaded ({reason})"
+        return pixels
 
     def _load(self, order: Order) -> UInt8[Tensor, "3 H W"]:
         path, reduction = self.paths[order.number], order.view.reduction
