@@ -19,6 +19,7 @@ from frcnn.data.order import Share
 from frcnn.device import choose_device
 from frcnn.errors import FrcnnError, UsageError
 from frcnn.ops.losses import Normaliser, at_least_one
+from frcnn.training.joining import join
 
 PATIENCE = timedelta(hours=12)  # while one process evaluates or writes proposals, the others wait
 FABRIC_PRECISION = {"float32": "32-true", "bfloat16": "bf16-mixed", "float64": "32-true"}  # float64: of the weights
@@ -38,6 +39,7 @@ def open_fabric(device: str, precision: str) -> Fabric:
     elif where.index is not None:
         raise UsageError(f"--device {device}: torchrun gives each process a device of its own: say {where.type}")
     else:
+        join(where.type, PATIENCE)
         fabric = Fabric(
             accelerator=where.type,
             devices=of_machine,
