@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from frcnn.training.interrupts import interrupts_held
+from frcnn.training.interrupts import interrupts_held, interrupts_ignored
 
 
 @pytest.fixture(autouse=True)
@@ -121,4 +121,31 @@ def test_other_threads_leave_the_handler_alone() -> None:
     thread = threading.Thread(target=work)
     thread.start()
     thread.join()
+    assert seen == [signal.default_int_handler]
+
+
+def test_ctrl_c_that_is_left_to_another_process_does_nothing_even_where_it_is_held() -> None:
+    with interrupts_ignored():
+        ctrl_c()
+        with interrupts_held():
+            ctrl_c()
+        ctrl_c()
+    with pytest.raises(KeyboardInterrupt):
+        ctrl_c()
+
+
+def test_other_threads_ignore_nothing() -> None:
+    seen, failures = [], []
+
+    def work() -> None:
+        try:
+            with interrupts_ignored():
+                seen.append(signal.getsignal(signal.SIGINT))
+        except ValueError as error:  # Python lets the main thread alone set one
+            failures.append(error)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert failures == []
     assert seen == [signal.default_int_handler]

@@ -20,3 +20,16 @@ def interrupts_held() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
     if pending:
         signal.raise_signal(signal.SIGINT)  # what stood here before decides, as it would have without us
+
+
+@contextmanager
+def interrupts_ignored() -> Iterator[None]:
+    """Leave Ctrl-C to another process, which ends this one as well."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

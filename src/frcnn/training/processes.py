@@ -3,7 +3,7 @@
 import logging
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import timedelta
 
 import torch
@@ -19,6 +19,7 @@ from frcnn.data.order import Share
 from frcnn.device import choose_device
 from frcnn.errors import FrcnnError, UsageError
 from frcnn.ops.losses import Normaliser, at_least_one
+from frcnn.training.interrupts import interrupts_ignored
 from frcnn.training.joining import join
 
 PATIENCE = timedelta(hours=12)  # while one process evaluates or writes proposals, the others wait
@@ -86,9 +87,10 @@ def mean_of_processes(fabric: Fabric, values: Tensor) -> Tensor:
 
 @contextmanager
 def one_fate(fabric: Fabric) -> Iterator[None]:
-    """An error of one process ends all of them, and each says what it was.
+    """An error of one process ends all of them, and each says what it was; so does Ctrl-C, of the first process alone.
 
-    The others notice that a connection is gone; why, they read where it was left: in torchrun's own store.
+    The others notice that a connection is gone; why, they read where it was left: in torchrun's own store. Were they
+    interrupted too, the first one might wait for them within a step, from which no state can be written.
     """
     if fabric.world_size == 1:
         yield
@@ -98,9 +100,10 @@ def one_fate(fabric: Fabric) -> Iterator[None]:
         TCPStore(os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]), is_master=False, wait_for_workers=False),
     )
     try:
-        yield
-    except FrcnnError as error:
-        store.set("error", f"process {fabric.global_rank} of {fabric.world_size}: {error}")
+        with nullcontext() if fabric.is_global_zero else interrupts_ignored():
+            yield
+    except (FrcnnError, KeyboardInterrupt) as error:
+        store.set("error", f"process {fabric.global_rank} of {fabric.world_size}: {str(error) or 'interrupted'}")
         raise
     except RuntimeError as error:
         if not store.check(["error"]):
