@@ -162,10 +162,11 @@ def killed(folder: Path, reference: Reference, asked: argparse.Namespace, number
     chance = random.Random(f"{asked.seed} {number}")
     at, stage = AIMS[asked.schedule][number % len(AIMS[asked.schedule])]
     out = folder / f"killed-{number}"
-    hits: list[Line] = []
-    while not hits:  # what was aimed at may be over before it is seen
+    while True:
         shutil.rmtree(out, ignore_errors=True)
         hits, starts, status = one_life(folder, out, reference, asked.schedule, (at, stage), chance)
+        if hits or status:  # else what was aimed at was over before it was seen
+            break
     differs = ["it fails: " + last_words(out)] if status else differences(reference, out)
     if asked.folder is None:
         shutil.rmtree(out)
@@ -225,8 +226,8 @@ def begin(folder: Path, out: Path, schedule: str, *, resume: bool) -> int:
     os.dup2(words, 2)
     status = 1
     try:
-        asked = {} if resume and (out / "config.toml").exists() else {"overrides": settings(schedule)}
-        train("tiny", folder / "data", out, resume=resume, **asked)
+        has_settings = resume and (out / "config.toml").exists()
+        train("tiny", folder / "data", out, resume=resume, overrides=() if has_settings else settings(schedule))
         status = 0
     except BaseException:
         traceback.print_exc()
