@@ -67,7 +67,7 @@ TORN = {  # what a kill has left half written, by its name
     "log or settings": r"\.(metrics|config)\..*\.part",
 }
 WRITES = {"checkpoint write": 0.03, "model write": 0.008}  # about so many seconds does one take
-OF_THE_CLOCK = ("time", "images_per_second")
+OF_THE_MOMENT = ("time", "images_per_second", "memory_mb")
 LIMIT = 600  # seconds after which a training hangs
 
 Line = dict[str, Any]
@@ -315,7 +315,7 @@ def differences(reference: Reference, out: Path) -> list[str]:
 def numbers(lines: Sequence[Line]) -> list[Line]:
     """What the log says of steps and evaluations, without what is of the clock."""
     told = [line for line in lines if line["event"] in ("step", "evaluation")]
-    return [{key: value for key, value in line.items() if key not in OF_THE_CLOCK} for line in told]
+    return [{key: value for key, value in line.items() if key not in OF_THE_MOMENT} for line in told]
 
 
 def last_words(out: Path) -> str:

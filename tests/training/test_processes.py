@@ -98,10 +98,13 @@ def starts(out: Path) -> int:
     return sum(line["event"] in ("start", "resume") for line in read_metrics(out / "metrics.jsonl"))
 
 
+MOMENTARY = ("event", "time", "images_per_second", "memory_mb")
+
+
 def losses(out: Path) -> list[dict[str, float]]:
     """Of every step, and what else must be the same."""
     told = [line for line in read_metrics(out / "metrics.jsonl") if line["event"] == "step"]
-    return [{key: line[key] for key in line if key not in ("event", "time", "images_per_second")} for line in told]
+    return [{key: line[key] for key in line if key not in MOMENTARY} for line in told]
 
 
 DOUBLE = ("train.precision=float64", "model.head.dropout=0")
