@@ -117,3 +117,17 @@ def test_what_does_not_go_together_or_is_out_of_range(assignments, message):
 def test_what_does_go_together(assignments):
     config = override(load_preset("tiny"), assignments)
     assert parse_config(tomllib.loads(to_toml(config)), source="test") == config
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        (["train.step_epochs=[1, 2, 3, 4]"], "step_epochs needs train.schedule = alternating"),
+        (["train.schedule=alternating", "train.step_epochs=[1, 2, 3, 4]", "train.steps=5"], "and no train.steps"),
+        (["train.batch_size=4", "train.accumulate=9"], "train.accumulate = 9 pieces of 4 pictures"),
+        (["data.scales=[1]"], "greater than or equal to 16"),
+    ],
+)
+def test_settings_without_an_effect_are_refused(asked, message):
+    with pytest.raises(ConfigError, match=message):
+        override(load_preset("tiny"), asked)

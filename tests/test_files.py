@@ -4,7 +4,14 @@ from pathlib import Path
 import pytest
 
 from frcnn.errors import FrcnnError
-from frcnn.files import file_in_the_way, folder_unless_in_vain, make_folder, write_text, written_whole
+from frcnn.files import (
+    file_in_the_way,
+    folder_unless_in_vain,
+    make_folder,
+    remove_torn_files,
+    write_text,
+    written_whole,
+)
 
 
 def test_text_takes_the_place_of_what_was_there(tmp_path):
@@ -85,3 +92,11 @@ def test_what_makes_a_folder_impossible_is_named(tmp_path):
     assert file_in_the_way(tmp_path / "file" / "deep" / "down") == tmp_path / "file"
     assert file_in_the_way(tmp_path / "new" / "folder") is None
     assert file_in_the_way(tmp_path) is None
+
+
+def test_torn_files_of_ours_are_removed_and_nobody_else_s(tmp_path):
+    kept = [".mine.part", ".step_1.safetensors.part", "step_1.safetensors", ".notes.txt.abcdefgh.part"]
+    for name in (*kept, ".step_1.safetensors.abcdefgh.part", ".config.toml.x1y2z3_4.part"):
+        (tmp_path / name).write_bytes(b"")
+    remove_torn_files(tmp_path, ("*.safetensors", "config.toml"))
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(kept)

@@ -150,7 +150,7 @@ class DataConfig(Section):
     bad_boxes: Literal["refuse", "skip"] = "refuse"
     ignore_regions: bool = False  # no negatives on difficult and crowd objects
     group_by_aspect: bool = True  # wide pictures with wide ones, tall with tall
-    scales: tuple[Count, ...] = ()  # multi-scale: short sides, one drawn a step; empty: model.input.short_side
+    scales: tuple[Annotated[int, Field(ge=16, le=4096)], ...] = ()  # short sides, one drawn a step
     reduce_large: bool = True  # decode pictures of twice the network's size and more at a half, a quarter or an eighth
     workers: Annotated[int, Field(ge=0)] = 2
 
@@ -207,6 +207,15 @@ class Config(Section):
                 "train.schedule = exact needs model.head.pooling = roi_align: RoIPool rounds boxes to cells, and has "
                 "no derivative for them"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _settings_have_an_effect(self) -> "Config":
+        train = self.train
+        if train.step_epochs is not None and (train.schedule != "alternating" or train.steps is not None):
+            raise ValueError("train.step_epochs needs train.schedule = alternating, and no train.steps")
+        if train.accumulate > train.batch_size:
+            raise ValueError(f"train.accumulate = {train.accumulate} pieces of {train.batch_size} pictures: lower it")
         return self
 
     @model_validator(mode="after")

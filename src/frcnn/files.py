@@ -3,7 +3,7 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -35,10 +35,11 @@ def write_text(path: Path, text: str) -> None:
         aside.write_text(text, encoding="utf-8")
 
 
-def remove_torn_files(folder: Path) -> None:
-    """What `written_whole` had begun, in a folder or below it, when its process was killed."""
-    for path in folder.rglob(".*.part"):
-        path.unlink(missing_ok=True)
+def remove_torn_files(folder: Path, names: Sequence[str]) -> None:
+    """What `written_whole` had begun in a folder when its process was killed, for files of these names (patterns)."""
+    for name in names:
+        for path in folder.glob(f".{name}.????????.part"):  # mkstemp adds eight signs
+            path.unlink(missing_ok=True)
 
 
 def make_folder(folder: Path) -> Path:

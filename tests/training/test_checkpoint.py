@@ -113,3 +113,15 @@ def test_a_full_disk_is_named(tmp_path, monkeypatch):
     with pytest.raises(FrcnnError, match=r"step_00000002\.safetensors: cannot be written .*No space left"):
         save_state(tmp_path, *trained(), Progress(step=2))
     assert [path.name for path in tmp_path.iterdir()] == ["step_00000001.safetensors"]
+
+
+def test_torn_states_take_no_place(tmp_path):
+    """Whatever their numbers: a run that has passed over them would else lose every state that it writes."""
+    model, optimizer = trained()
+    for step in (2, 4, 40, 60):
+        save_state(tmp_path, model, optimizer, Progress(step=step))
+    for path in states(tmp_path):  # 40 and 60
+        path.write_bytes(path.read_bytes()[:100])
+    for step in (1, 2, 3):
+        save_state(tmp_path, model, optimizer, Progress(step=step))
+    assert [path.name for path in states(tmp_path)] == ["step_00000002.safetensors", "step_00000003.safetensors"]

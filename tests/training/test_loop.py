@@ -2,6 +2,7 @@ import io
 import os
 import signal
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -248,7 +249,43 @@ def test_weights_that_are_not_finite_are_not_kept(voc_set, tmp_path):
     """A rate beyond reason ends the run with a line, not with a model file that nothing can use."""
     with pytest.raises(FrcnnError, match=r"step 1: the weights are not finite any more \(.+\): start anew"):
         run(voc_set, tmp_path / "run", "train.steps=1", "train.lr=1e38", "train.warmup_steps=0")
-    assert not (tmp_path / "run").exists()
+    assert list((tmp_path / "run").rglob("*.safetensors")) == []
+    assert lines(tmp_path / "run")[-1]["event"] == "step"  # what was logged may tell why
+
+
+def test_other_data_is_refused_on_resume(voc_set, tmp_path):
+    """Boxes that moved, or pictures in another order: proposals and places in an epoch would be of other pictures."""
+    run(voc_set, tmp_path / "run", "train.steps=2")
+    listed = voc_set / "ImageSets" / "Main" / "trainval.txt"
+    before = listed.read_text()
+    listed.write_text("".join(reversed(before.splitlines(keepends=True))))
+    with pytest.raises(FrcnnError, match=r"state.step_00000002\.safetensors: was written while other pictures"):
+        run(voc_set, tmp_path / "run", resume=True)
+    listed.write_text(before)
+    run(voc_set, tmp_path / "run", resume=True)
+
+
+def test_nothing_held_out_to_find_keeps_the_last_as_the_best(make_voc, tmp_path):
+    """No measurement is no zero: patience does not run out, and best is not the first epoch's for ever."""
+    pictures = {name: [("cat", (5, 5, 40, 45))] for name in "abc"} | {"empty": []}
+    data = make_voc(pictures, splits={"train": ["a", "b", "c"], "val": ["empty"]})
+    run(data, tmp_path / "run", "train.epochs=3", "train.patience=1")
+    best, last = (tensors(tmp_path / "run" / f"{name}.safetensors") for name in ("best", "last"))
+    assert [line["event"] for line in lines(tmp_path / "run")].count("evaluation") == 3
+    assert all(torch.equal(best[key], last[key]) for key in best)
+
+
+def test_a_validation_loss_that_is_no_number_ends_the_run(voc_set, tmp_path, monkeypatch):
+    """The weights of the last step may be finite, and say nothing finite."""
+    real = loop.evaluate_model
+
+    def diverged(*arguments, **options):
+        return replace(real(*arguments, **options), losses={"total": float("nan")})
+
+    monkeypatch.setattr(loop, "evaluate_model", diverged)
+    with pytest.raises(FrcnnError, match=r"step 2: the validation loss is not finite: start anew"):
+        run(voc_set, tmp_path / "run", "train.epochs=1")
+    assert not (tmp_path / "run" / "best.safetensors").exists()
 
 
 def test_a_second_ctrl_c_waits_for_the_state(voc_set, tmp_path, monkeypatch):

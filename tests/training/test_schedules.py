@@ -40,7 +40,7 @@ class TestStagesOf:
     def test_joint_training_has_one_that_trains_everything(
         self, schedule: str, asked: tuple[str, ...], end: int
     ) -> None:
-        (stage,) = stages_of(settings(f"schedule={schedule}", *asked, "step_epochs=[1, 2, 3, 4]"), 5)
+        (stage,) = stages_of(settings(f"schedule={schedule}", *asked), 5)
         assert (stage.first, stage.end, stage.steps) == (0, end, end)
         assert stage.losses_of is {"joint": objectives.joint, "exact": objectives.exact}[schedule]
         assert set(stage.trains) == set(ROOMS)
@@ -52,7 +52,7 @@ class TestStagesOf:
         [
             (("epochs=3",), [(0, 15), (15, 30), (30, 45), (45, 60)]),
             (("epochs=3", "step_epochs=[1, 4, 2, 3]"), [(0, 5), (5, 25), (25, 35), (35, 50)]),
-            (("steps=7", "step_epochs=[1, 4, 2, 3]"), [(0, 7), (7, 14), (14, 21), (21, 28)]),
+            (("epochs=3", "steps=7"), [(0, 7), (7, 14), (14, 21), (21, 28)]),
         ],
         ids=["epochs", "step_epochs", "steps"],
     )

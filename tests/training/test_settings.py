@@ -1,10 +1,11 @@
 """What a training is asked to do: the preset, what was asked for by name, a run's own settings; what is refused."""
 
+import re
 from pathlib import Path
 
 import pytest
 
-from frcnn.config import Config, load_preset, override, preset_names, to_toml
+from frcnn.config import Config, load_config, load_preset, override, preset_names, to_toml
 from frcnn.errors import ConfigError, UsageError
 from frcnn.training.settings import settle, suit_to_weights
 from frcnn.weights.imagenet import PUBLISHED, BackboneWeights
@@ -118,24 +119,32 @@ class TestResuming:
         config = asked(out, resume=True)
         assert (config.train.lr, config.train.precision, config.model.head.hidden) == (0.375, "float32", 48)
 
-    @pytest.mark.parametrize(
-        "others",
-        [
-            {"overrides": ["train.lr=0.5"]},
-            {"config": load_preset("tiny")},
-            {"precision": "float32"},
-            {"backbone": "none"},
-            {"backbone": Path("weights.pth")},
-        ],
-        ids=str,
+    SAME = (
+        {"overrides": ["train.lr=0.5", "train.milestones=[0.8, 0.93]"]},
+        {"precision": "float32", "schedule": "joint"},
+        {"backbone": "none"},
     )
-    def test_other_settings_are_refused(self, tmp_path: Path, others: dict) -> None:
-        """Even those that the run already has: nobody should believe that they were taken."""
+    OTHERS = (
+        ({"overrides": ["train.lr=0.5", "train.seed=7"]}, "train.seed=7"),
+        ({"config": load_preset("tiny")}, "--config"),
+        ({"precision": "bfloat16"}, "train.precision=bfloat16"),
+        ({"schedule": "exact"}, "train.schedule=exact"),
+        ({"backbone": Path("weights.pth")}, "--backbone weights.pth"),
+        ({"weights": "run/best.safetensors"}, "--weights run/best.safetensors"),
+    )
+
+    @pytest.mark.parametrize("same", SAME, ids=str)
+    def test_the_same_command_goes_on(self, tmp_path: Path, same: dict) -> None:
+        """What the run has already may be said again: people repeat their command, and so does torchrun."""
+        out = a_run(tmp_path / "run", "train.lr=0.5", "train.precision=float32")
+        arguments = {"config": None, "overrides": (), "precision": None, **same}
+        assert settle("tiny", out, resume=True, **arguments) == load_config(out / "config.toml")
+
+    @pytest.mark.parametrize(("others", "named"), OTHERS, ids=str)
+    def test_other_settings_are_refused(self, tmp_path: Path, others: dict, named: str) -> None:
         out = a_run(tmp_path / "run", "train.lr=0.5", "train.precision=float32")
         arguments = {"config": None, "overrides": (), "precision": None, **others}
-        with pytest.raises(
-            UsageError, match="leave out --set, --config, --precision, --schedule, --backbone and --weights"
-        ):
+        with pytest.raises(UsageError, match=f"own settings, and {re.escape(named)} is none of them"):
             settle("tiny", out, resume=True, **arguments)
 
     def test_a_run_of_another_preset_is_refused(self, tmp_path: Path) -> None:

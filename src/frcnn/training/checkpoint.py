@@ -32,6 +32,7 @@ class Progress:
     stage: int = 0  # which of the schedule's stages
     in_vain: int = 0  # evaluations since the best one
     ended_early: bool = False
+    data: str = ""  # the fingerprint of what is trained on
 
 
 def save_state(
@@ -58,7 +59,8 @@ def save_state(
             save_file(tensors, aside, metadata=metadata)
         except SafetensorError as error:
             raise FrcnnError(f"{path}: cannot be written ({error}); the state before it is whole") from error
-    for old in states(folder)[:-KEPT]:
+    whole = [state for state in states(folder) if state <= path and read_progress(state) is not None]
+    for old in set(states(folder)) - set(whole[-KEPT:]):  # what is newer than this one was torn, and passed over
         old.unlink(missing_ok=True)
     return path
 

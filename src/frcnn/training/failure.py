@@ -16,10 +16,7 @@ from frcnn.model.detector import FasterRCNN
 from frcnn.structures import Losses, Target
 from frcnn.weights.model_file import load_model, save_model
 
-ADVICE = (
-    "look at these pictures' boxes, go on from the last state with --resume, or start anew with a lower train.lr or "
-    "train.clip_gradient=10"
-)
+ADVICE = "look at these pictures' boxes, or start anew with a lower train.lr or train.clip_gradient=10"
 
 
 def is_finite(losses: Mapping[str, float], gradient_norm: float) -> bool:
@@ -57,6 +54,8 @@ def keep_batch(folder: Path, model: FasterRCNN, batches: Sequence[Batch], said: 
             save_file(tensors, aside, {"pictures": json.dumps(pictures), "message": said})
         except SafetensorError as error:
             raise FrcnnError(f"{folder}: cannot be written ({error})") from error
+    for buffer in model.buffers():
+        buffer.nan_to_num_()  # live batch norm has met the batch already; training, and `replay`, do not read these
     save_model(model, folder / "model.safetensors")
 
 

@@ -38,6 +38,11 @@ from frcnn.training.trackers import check_trackers
 from frcnn.weights.imagenet import check_source
 from frcnn.weights.model_file import save_model
 
+WRITTEN = {  # what a run writes whole: a kill may leave the beginning of it
+    ".": ("*.safetensors", "config.toml", "metrics.jsonl", "tracking.json"),
+    "state": ("step_*.safetensors",),
+    "proposals": ("step?.npy",),
+}
 LEAST_PROPOSAL = 1.0  # pixels of a picture as it is loaded
 
 
@@ -75,7 +80,6 @@ def train(
         precision=precision,
         schedule=schedule,
         resume=resume,
-        restarted=restarted(),
         backbone=backbone,
         weights=weights,
     )
@@ -93,21 +97,22 @@ def train(
     with one_fate(fabric):
         run = open_run(settings, folder, paths, fabric, state, suits)
         fabric.barrier()  # nobody looks into the folder any more: the first process may write
-        is_worth_keeping = partial(_leaves_something, folder)
+        is_worth_keeping = partial(_leaves_something, run)
         with folder_unless_in_vain(folder, is_worth_keeping) if run.is_main else nullcontext():
             run_training(run, console if console and run.is_main else Console(quiet=not run.is_main), resume=resume)
     return folder
 
 
-def _leaves_something(folder: Path) -> bool:
-    """A state to go on with, or a batch to look at."""
-    return bool(states(folder / "state")) or (folder / "failure").is_dir()
+def _leaves_something(run: Training) -> bool:
+    """Steps that were taken, or a batch to look at."""
+    return run.progress.step > 0 or bool(states(run.out / "state")) or (run.out / "failure").is_dir()
 
 
 def run_training(run: Training, console: Console, *, resume: bool) -> None:
     """Every step from where the run stands to its end, with a state on the disk whatever stops it."""
     if run.is_main:
-        remove_torn_files(run.out)
+        for folder, names in WRITTEN.items():
+            remove_torn_files(run.out / folder, names)
         write_text(run.out / "config.toml", to_toml(run.config))
     display = Display(run.total_steps, console)
     with run.log.opened(run.progress, display.say, resuming=resume), display:
@@ -140,6 +145,8 @@ def train_stage(run: Training, display: Display) -> None:
     """The training loop: epochs of batches, an evaluation after each."""
     settings, progress, stage = run.config.train, run.progress, run.stage
     display.title = stage.title
+    if len(run.stages) > 1 and not progress.ended_early:
+        display.say(f"{stage.title}: from step {progress.step} to {stage.end} of {run.total_steps}")
     finish_epoch(run, display)  # a resumed training may stand at an epoch's end
     while progress.step < stage.end and not progress.ended_early:
         epoch, done = divmod(progress.step - stage.first, run.steps_per_epoch)
@@ -333,11 +340,11 @@ def finish_epoch(run: Training, display: Display, *, last: bool = False) -> None
     if progress.evaluated_step == progress.step:
         return
     check_weights(run)
-    score = run.fabric.broadcast(evaluate_held_out(run, run.validation, display) if run.is_main else 0.0)
-    if score > progress.best_map:
+    score = run.fabric.broadcast(evaluate_held_out(run, run.validation, display) if run.is_main else None)
+    if score is None or score > progress.best_map:  # with nothing held out to find, the last one counts as best
         if run.is_main:
             save_model(run.best_guess, run.out / "best.safetensors")
-        progress.best_map, progress.in_vain = score, 0
+        progress.best_map, progress.in_vain = progress.best_map if score is None else score, 0
     else:
         progress.in_vain += 1
     progress.evaluated_step = progress.step
@@ -347,8 +354,11 @@ def finish_epoch(run: Training, display: Display, *, last: bool = False) -> None
     keep_state(run)
 
 
-def evaluate_held_out(run: Training, held_out: Dataset, display: Display) -> float:
-    """VOC07 mAP on what is not trained on, logged and said."""
+def evaluate_held_out(run: Training, held_out: Dataset, display: Display) -> float | None:
+    """VOC07 mAP on what is not trained on, logged and said; None where there is no object in it.
+
+    Raises FrcnnError where the network says nothing finite any more.
+    """
     advance = display.beside("validating", len(held_out))
     evaluation = evaluate_model(
         run.best_guess,
@@ -358,4 +368,9 @@ def evaluate_held_out(run: Training, held_out: Dataset, display: Display) -> flo
         progress=lambda done, _: advance(done),
     )
     log_evaluation(run, display, evaluation)
-    return evaluation.result.voc07_map or 0.0
+    if not math.isfinite(evaluation.losses["total"]):
+        raise FrcnnError(
+            f"step {run.progress.step}: the validation loss is not finite: start anew with a lower train.lr or "
+            "train.clip_gradient=10"
+        )
+    return evaluation.result.voc07_map

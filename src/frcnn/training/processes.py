@@ -106,6 +106,8 @@ def one_fate(fabric: Fabric) -> Iterator[None]:
         store.set("error", f"process {fabric.global_rank} of {fabric.world_size}: {str(error) or 'interrupted'}")
         raise
     except RuntimeError as error:
-        if not store.check(["error"]):
+        if store.check(["error"]):
+            raise FrcnnError(store.get("error").decode()) from error
+        if "peer" not in str(error):  # neither gloo's nor NCCL's word for a connection that is gone
             raise
-        raise FrcnnError(store.get("error").decode()) from error
+        raise FrcnnError("another process has ended, without a word here: its own lines say why") from error

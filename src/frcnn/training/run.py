@@ -1,5 +1,6 @@
 """One training: all that it holds on to, and how it is made from what was asked for."""
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -13,6 +14,7 @@ from frcnn.config import Config
 from frcnn.data.dataset import Dataset, training_splits
 from frcnn.data.order import number_of_batches
 from frcnn.device import Precision
+from frcnn.errors import FrcnnError
 from frcnn.model.detector import FasterRCNN
 from frcnn.predict import open_model
 from frcnn.training.averaging import AverageModel
@@ -116,13 +118,30 @@ def open_run(
         return made(settings, learnt.class_names, read_start(settings), fabric)[0]
 
     run = Training(settings, out, learnt, held_out, fabric, model, begin_anew, kept)
+    run.progress.data = fingerprint(learnt)
     if state is None:
         enter_stage(run)
         return run
     run.progress = read_progress(state) or run.progress
+    if run.progress.data != fingerprint(learnt):
+        raise FrcnnError(
+            f"{state}: was written while other pictures or boxes were trained on: resume with the same data sets in "
+            "the same order, or start a new run with --weights"
+        )
     enter_stage(run)
     load_state(state, run.model, run.optimizer, run.average.model if run.average else None)
     return run
+
+
+def fingerprint(dataset: Dataset) -> str:
+    """The same for the same pictures (by their names) with the same boxes in the same order, wherever they lie."""
+    digest = hashlib.blake2b(digest_size=16)
+    for example in dataset.examples:
+        target = example.target
+        digest.update(f"{example.picture.name} {example.size} {target.class_ids.tolist()}".encode())
+        digest.update(target.boxes.numpy().tobytes())
+        digest.update(target.ignored_boxes().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def read_start(settings: Config) -> Start:

@@ -1,6 +1,6 @@
 """What a training is asked to do, settled and checked before data is touched."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from frcnn.config import Config, ModelConfig, TrainConfig, load_config, load_preset, override, override_sections
@@ -24,43 +24,50 @@ def settle(
     backbone: str | Path | None = None,
     weights: str | Path | None = None,
     schedule: str | None = None,
-    restarted: bool = False,
 ) -> Config:
     """The complete configuration of a run.
 
     A new run takes the preset (or `config`) and the overrides; a resumed one what its folder says, if it says
-    anything; one that torchrun has `restarted` was asked for the same as before. Raises UsageError for a folder that
-    already holds a run, ConfigError for settings that do not exist.
+    anything, and what else is asked for must say the same. Raises UsageError for a folder that already holds a run,
+    ConfigError for settings that do not exist.
     """
     if out.exists() and not out.is_dir():
         raise UsageError(f"{out}: is a file, not a folder: give another --out")
-    if resume and (out / "config.toml").exists():
-        others = (config, overrides, precision, backbone, weights, schedule)
-        return _settings_of(out, preset, asked_for_others=any(others) and not restarted)
     if backbone is not None and weights is not None:
         raise UsageError("--weights continues a whole detector, --backbone starts a new one: give one of them")
     if states(out / "state") and not resume:
         raise UsageError(f"{out}: already holds a run: add --resume to go on with it, or give another --out")
+    named = {"precision": precision, "schedule": schedule}
+    assignments = [*overrides, *(f"train.{key}={value}" for key, value in named.items() if value is not None)]
+    paths = {"backbone": backbone, "weights": weights}  # no TOML: a path may hold anything
+    start = {key: str(value) for key, value in paths.items() if value is not None}
+    if resume and (out / "config.toml").exists():
+        return _settings_of(out, preset, config, assignments, start)
     chosen = load_preset(preset) if config is None else config
     if chosen.preset != preset:
         raise UsageError(f"the configuration is of preset {chosen.preset}, not {preset}: name that one")
-    named = {"precision": precision, "schedule": schedule}
-    by_name = [f"train.{key}={value}" for key, value in named.items() if value is not None]
-    settings = override(chosen, [*overrides, *by_name])
-    paths = {"backbone": backbone, "weights": weights}  # no TOML: a path may hold anything
-    start = {key: str(value) for key, value in paths.items() if value is not None}
+    settings = override(chosen, assignments)
+    if start:  # either takes the place of both
+        start = {"weights": None} | start
     return settings.model_copy(update={"train": settings.train.model_copy(update=start)})
 
 
-def _settings_of(out: Path, preset: str, *, asked_for_others: bool) -> Config:
-    if asked_for_others:
-        raise UsageError(
-            "--resume goes on with the run's own settings: leave out --set, --config, --precision, --schedule, "
-            "--backbone and --weights"
-        )
+def _settings_of(
+    out: Path, preset: str, asked: Config | None, assignments: Sequence[str], start: Mapping[str, str]
+) -> Config:
+    """What the run's folder says. Raises UsageError where something else is asked for."""
     config = load_config(out / "config.toml")
     if config.preset != preset:
         raise UsageError(f"{out}: is a run of preset {config.preset}, not {preset}: name that one")
+    others = [assignment for assignment in assignments if override(config, [assignment]) != config]
+    others += [f"--{key} {value}" for key, value in start.items() if getattr(config.train, key) != value]
+    if asked is not None and (asked.train, asked.data) != (config.train, config.data):
+        others.append("--config")
+    if others:
+        raise UsageError(
+            f"--resume goes on with the run's own settings, and {others[0]} is none of them: leave it out, or start a "
+            "new run with another --out"
+        )
     return config
 
 
@@ -77,13 +84,19 @@ def suit_to_weights(config: Config, start: FasterRCNN | BackboneWeights | None, 
 
 
 def _of_detector(config: Config, start: FasterRCNN) -> ModelConfig:
-    wanted, found = config.model.backbone.body, start.config.backbone.body
+    wanted, found = (_structure(model) for model in (config.model, start.config))
     if wanted != found:
         raise UsageError(
             f"--weights {config.train.weights}: is a detector on {found}, but preset {config.preset} stands on "
             f"{wanted}: name the preset that it was trained with"
         )
     return start.config
+
+
+def _structure(model: ModelConfig) -> str:
+    """What tells presets apart, in words."""
+    neck = f" with {model.backbone.neck}" if model.backbone.neck != "none" else ""
+    return f"{model.backbone.body}{neck}, {len(model.anchors.sizes)} levels, head {model.head.layers}"
 
 
 def _too_small_for_live_statistics(model: ModelConfig, train: TrainConfig, overrides: Sequence[str]) -> bool:

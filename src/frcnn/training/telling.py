@@ -82,7 +82,8 @@ def _epoch(run: Training) -> int:
 def _place(run: Training) -> str:
     if run.progress.step == 0:
         return "from the beginning: no whole state was found"
-    return f"after step {run.progress.step}"
+    stage = f", {run.stage.title}" if len(run.stages) > 1 else ""
+    return f"after step {run.progress.step}{stage}"
 
 
 def _data_in_a_line(run: Training) -> str:
@@ -111,5 +112,7 @@ def _layers_in_a_line(run: Training) -> str:
     backbone = run.config.model.backbone
     learning = sum(value.numel() for name, value in run.model.named_parameters() if name in run.trainable)
     everything = sum(value.numel() for value in run.model.parameters())
-    stages = f"{backbone.frozen_stages} of {max(backbone.taps) + 1} stages are frozen"
-    return f"{learning:,} of {everything:,} weights learn; {stages}; batch norm: {backbone.batch_norm}"
+    built = max(backbone.taps) + 1
+    stages = f"{min(backbone.frozen_stages, built)} of {built} stages are frozen"
+    neck = f", {backbone.neck_norm} norm in the neck" if backbone.neck == "fpn" and backbone.neck_norm != "none" else ""
+    return f"{learning:,} of {everything:,} weights learn; {stages}; batch norm: {backbone.batch_norm}{neck}"
