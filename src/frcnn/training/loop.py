@@ -24,10 +24,11 @@ from frcnn.ops.boxes import smaller_side
 from frcnn.training.checkpoint import newest_state, save_state, states
 from frcnn.training.failure import describe_failure, is_finite, keep_batch
 from frcnn.training.interrupts import interrupts_held
+from frcnn.training.joining import restarted
 from frcnn.training.log import Display
 from frcnn.training.objectives import Piece
 from frcnn.training.optim import learning_rate, set_learning_rate
-from frcnn.training.processes import mean_of_processes, normaliser_over_all, one_fate, open_fabric, restarted, share_of
+from frcnn.training.processes import mean_of_processes, normaliser_over_all, one_fate, open_fabric, share_of
 from frcnn.training.proposals import write_proposals
 from frcnn.training.run import Training, next_stage, open_run
 from frcnn.training.schedules import set_modes

@@ -10,17 +10,14 @@ import torch
 from lightning_fabric import Fabric
 from lightning_fabric.strategies.ddp import DDPStrategy
 from torch import Tensor
-from torch.distributed import (
-    PrefixStore,  # pyright: ignore[reportPrivateImportUsage]  (documented as torch.distributed's)
-    TCPStore,  # pyright: ignore[reportPrivateImportUsage]
-)
+from torch.distributed import PrefixStore  # pyright: ignore[reportPrivateImportUsage]  (documented as its own)
 
 from frcnn.data.order import Share
 from frcnn.device import choose_device
 from frcnn.errors import FrcnnError, UsageError
 from frcnn.ops.losses import Normaliser, at_least_one
 from frcnn.training.interrupts import interrupts_ignored
-from frcnn.training.joining import join
+from frcnn.training.joining import join, torchrun_s_store
 
 PATIENCE = timedelta(hours=12)  # while one process evaluates or writes proposals, the others wait
 FABRIC_PRECISION = {"float32": "32-true", "bfloat16": "bf16-mixed", "float64": "32-true"}  # float64: of the weights
@@ -55,11 +52,6 @@ def open_fabric(device: str, precision: str) -> Fabric:
 def share_of(fabric: Fabric) -> Share:
     """Which process this is."""
     return Share(fabric.global_rank, fabric.world_size)
-
-
-def restarted() -> bool:
-    """Has torchrun started these processes anew, after one of them had died?"""
-    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
 
 
 def normaliser_over_all(fabric: Fabric, *, counts: bool) -> Normaliser:
@@ -97,7 +89,7 @@ def one_fate(fabric: Fabric) -> Iterator[None]:
         return
     store = PrefixStore(
         f"frcnn/{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}",
-        TCPStore(os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]), is_master=False, wait_for_workers=False),
+        torchrun_s_store(),
     )
     try:
         with nullcontext() if fabric.is_global_zero else interrupts_ignored():
