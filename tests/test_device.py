@@ -1,7 +1,9 @@
+import os
+
 import pytest
 import torch
 
-from frcnn.device import autocast, check_precision, choose_device
+from frcnn.device import KEPT_PRIMITIVES, autocast, check_precision, choose_device
 from frcnn.errors import UsageError
 
 
@@ -30,3 +32,13 @@ def test_precision():
 def test_autocast_sets_the_precision_of_products(precision, expected):
     with autocast(torch.device("cpu"), precision):
         assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == expected
+
+
+def test_compiled_convolutions_are_kept_for_many_sizes(monkeypatch):
+    """oneDNN's own number is kept where the user has set it."""
+    monkeypatch.delenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY", raising=False)
+    choose_device("cpu")
+    assert int(os.environ["ONEDNN_PRIMITIVE_CACHE_CAPACITY"]) == KEPT_PRIMITIVES
+    monkeypatch.setenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "7")
+    choose_device("cpu")
+    assert os.environ["ONEDNN_PRIMITIVE_CACHE_CAPACITY"] == "7"

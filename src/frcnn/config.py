@@ -151,6 +151,7 @@ class DataConfig(Section):
     ignore_regions: bool = False  # no negatives on difficult and crowd objects
     group_by_aspect: bool = True  # wide pictures with wide ones, tall with tall
     scales: tuple[Annotated[int, Field(ge=16, le=4096)], ...] = ()  # short sides, one drawn a step
+    pad_to_multiple: Annotated[int, Field(ge=1, le=256)] = 1  # of a batch's sides: fewer sizes are faster in training
     reduce_large: bool = True  # decode pictures of twice the network's size and more at a half, a quarter or an eighth
     workers: Annotated[int, Field(ge=0)] = 2
 

@@ -1,5 +1,6 @@
 """Where a model runs, and how precisely."""
 
+import os
 from contextlib import AbstractContextManager
 from typing import Literal, get_args
 
@@ -9,12 +10,17 @@ from frcnn.errors import UsageError
 
 Precision = Literal["float32", "bfloat16"]
 
+# oneDNN compiles a convolution for each size of its input and keeps 1,024 of them: a training step has some 200, so
+# pictures of half a dozen sizes make it compile all of them over and over. These take some 200 MB at most.
+KEPT_PRIMITIVES = 32_768
+
 
 def choose_device(name: str) -> torch.device:
-    """The device of that name; "auto" is CUDA's first where there is one, else the processor.
+    """The device of that name; "auto" is CUDA's first where there is one, else the processor, made ready for use.
 
     Raises UsageError where torch does not know or cannot reach it.
     """
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", str(KEPT_PRIMITIVES))  # read at the first convolution
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:

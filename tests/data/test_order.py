@@ -160,3 +160,9 @@ def test_the_order_is_of_seed_and_epoch_alone() -> None:
         for seed in (1, 2, 11, 12) for epoch in (1, 2, 11, 12)
     }  # fmt: skip
     assert len(set(orders.values())) == 16
+
+
+def test_sides_are_padded_to_a_multiple() -> None:
+    """(60, 80) is seen at 24 x 32: a multiple of 16 already on one axis."""
+    (part,) = dealt(DATASET, [Order(0)], rule(), Share(), pieces=1, multiple=16)
+    assert part.canvas == (32, 32)

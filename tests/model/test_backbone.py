@@ -5,7 +5,7 @@ from torch import nn
 from torch.testing import assert_close
 
 from frcnn.config import BackboneConfig, load_preset, override_sections
-from frcnn.model.backbone import BottomRightConv2d, LocalResponseNorm, build_body
+from frcnn.model.backbone import LocalResponseNorm, build_body
 from frcnn.model.fpn import FPN
 
 
@@ -97,18 +97,6 @@ def test_folded_batch_norm_is_the_same_function():
     pixels = torch.rand(1, 3, 64, 64)
     assert_close(folded(pixels)[-1], frozen(pixels)[-1], rtol=1e-3, atol=1e-5)  # 50 layers of rounding
     assert all(parameter.requires_grad for parameter in folded.parameters())
-
-
-@pytest.mark.parametrize(("side", "cells"), [(6, 3), (7, 4)])
-def test_bottom_right_padding_is_tensorflow_s_same(side, cells):
-    """Even sides are padded after the end alone, odd ones on both ends."""
-    layer = BottomRightConv2d(1, 1, 3, stride=2, bias=False)
-    nn.init.zeros_(layer.weight)
-    layer.weight.data[0, 0, 0, 0] = 1  # reads the cell where each window begins
-    ramp = torch.arange(1.0, side + 1).expand(1, 1, side, side)
-    out = layer(ramp)
-    assert out.shape[-1] == cells
-    assert out[0, 0, -1].tolist() == ([1.0, 3.0, 5.0] if side == 6 else [0.0, 2.0, 4.0, 6.0])
 
 
 def test_fpn_against_torchvision():

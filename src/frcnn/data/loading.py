@@ -70,21 +70,22 @@ def steps(
     scales: Sequence[int] = (),
     share: Share = ALONE,
     pieces: int = 1,
+    pad_to_multiple: int = 1,
 ) -> Iterator[list[Batch]]:
     """One epoch of training, each picture once: a function of seed and epoch alone, whatever the number of workers.
 
     A step is the pieces of a batch, of which a process gets its `share`. Starts with the step numbered `skip`, without
     loading those before it. Objects to be ignored are left out of the targets unless `ignore_regions`. `seen_by` is
     how the network will see the pictures, `scales` other short sides for it, one drawn for each step; with `reduce`
-    pictures at least twice as large are reduced while they are decoded, which is most of the work on large photos.
-    Raises DataError naming the picture that cannot be read.
+    pictures at least twice as large are reduced while they are decoded, which is most of the work on large photos;
+    a batch's sides are padded to `pad_to_multiple`. Raises DataError naming the picture that cannot be read.
     """
     planned: list[list[Part]] = []
     numbers = training_order(dataset, batch_size, seed, epoch, group_by_aspect=group_by_aspect)
     for number, batch in list(enumerate(numbers))[skip:]:
         rule = rule_of_step(seen_by, scales, seed, epoch, number)
         orders = [ordered(dataset, i, seed, epoch, chances, rule if reduce else None) for i in batch]
-        planned.append(dealt(dataset, orders, rule, share, pieces=pieces))
+        planned.append(dealt(dataset, orders, rule, share, pieces=pieces, multiple=pad_to_multiple))
     loaded = _loaded(dataset, [part for parts in planned for part in parts], workers, whole_targets=ignore_regions)
     try:
         for parts in planned:

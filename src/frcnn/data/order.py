@@ -76,13 +76,17 @@ def dealt(
     share: Share,
     *,
     pieces: int,
+    multiple: int = 1,
 ) -> list[Part]:
-    """The parts of one batch that a process takes, one of each piece; a piece too small for all gives a stand-in."""
+    """The parts of one batch that a process takes, one of each piece; a piece too small for all gives a stand-in.
+
+    The sides of a canvas are multiples of `multiple`.
+    """
     sizes = [_seen_size(dataset.examples[order.number].size, order.view) for order in orders]
     parts = []
     for piece in cut(range(len(orders)), -(-len(orders) // pieces)):
         mine = [orders[i] for i in piece[share.number :: share.of]]
-        canvas = (0, 0) if rule is None else _common_size([sizes[i] for i in piece], rule)
+        canvas = (0, 0) if rule is None else _common_size([sizes[i] for i in piece], rule, multiple)
         weight = len(piece) / len(orders) if mine else 0.0
         parts.append(Part(mine or [orders[piece[0]]], rule, canvas, weight, len(orders)))
     return parts
@@ -136,10 +140,11 @@ def _seen_size(size: tuple[int, int], view: View) -> tuple[int, int]:
     return window.reduced(view.reduction).size
 
 
-def _common_size(sizes: Sequence[tuple[int, int]], rule: InputConfig) -> tuple[int, int]:
-    """The largest sides of pictures as the network sees them."""
+def _common_size(sizes: Sequence[tuple[int, int]], rule: InputConfig, multiple: int) -> tuple[int, int]:
+    """The largest sides of pictures as the network sees them, rounded up."""
     seen = [network_size(size, rule) for size in sizes]
-    return max(height for height, _ in seen), max(width for _, width in seen)
+    height, width = (-(-max(sides) // multiple) * multiple for sides in zip(*seen, strict=True))
+    return height, width
 
 
 def _groups(dataset: Dataset, by_aspect: bool) -> list[list[int]]:

@@ -17,6 +17,7 @@ from torchvision.ops import FrozenBatchNorm2d
 
 from frcnn.config import BackboneConfig
 from frcnn.model.fold import fold_batch_norm
+from frcnn.model.strided import replace_strided
 
 # Where torchvision's chain of layers is cut into stages; its detectors read V3's layers 13 and 16, both at stride 32.
 MOBILENET_CUTS = {"mobilenet_v2": (0, 2, 4, 7, 14, 19), "mobilenet_v3_large": (0, 2, 4, 7, 13, 14, 17)}
@@ -131,14 +132,14 @@ def build_resnet(config: BackboneConfig) -> torchvision.models.ResNet:
 
 def _mobilenet_v3_large(config: BackboneConfig) -> Stages:
     layers = torchvision.models.mobilenet_v3_large(norm_layer=norm_layer(config)).features
+    replace_strided(layers)
     stages = [layers[begin:end] for begin, end in itertools.pairwise(MOBILENET_CUTS["mobilenet_v3_large"])]
     return Stages(stages, (2, 4, 8, 16, 32, 32), (16, 24, 40, 112, 160, 960), config.taps)
 
 
 def _mobilenet_v2(config: BackboneConfig) -> Stages:
     layers = torchvision.models.mobilenet_v2(norm_layer=norm_layer(config)).features
-    if config.stride_padding == "bottom_right":
-        _pad_strided_convolutions_bottom_right(layers)
+    replace_strided(layers, pad_bottom_right=config.stride_padding == "bottom_right")
     stages = [layers[begin:end] for begin, end in itertools.pairwise(MOBILENET_CUTS["mobilenet_v2"])]
     return Stages(stages, (2, 4, 8, 16, 32), (16, 24, 32, 96, 1280), config.taps)
 
@@ -197,32 +198,6 @@ def norm_layer(config: BackboneConfig) -> NormLayer:
     """Live or frozen batch norm, with the configured epsilon. What will be folded begins as frozen."""
     layer = nn.BatchNorm2d if config.batch_norm == "live" else FrozenBatchNorm2d
     return partial(layer, eps=config.batch_norm_eps)
-
-
-class BottomRightConv2d(nn.Conv2d):
-    """A 3 x 3 convolution of stride 2 with TensorFlow's "SAME" padding: the odd pixel goes right and below."""
-
-    def forward(self, input: Float[Tensor, "N C H W"]) -> Float[Tensor, "N D _ _"]:
-        """Pad each axis by what it lacks (an even side one cell, at its end; an odd one two), then convolve."""
-        height, width = input.shape[2:]
-        return super().forward(F.pad(input, (width % 2, 1, height % 2, 1)))
-
-
-def _pad_strided_convolutions_bottom_right(layers: nn.Module) -> None:
-    for name, child in layers.named_children():
-        if isinstance(child, nn.Conv2d) and child.stride == (2, 2):
-            setattr(layers, name, _bottom_right(child))
-        else:
-            _pad_strided_convolutions_bottom_right(child)
-
-
-def _bottom_right(layer: nn.Conv2d) -> BottomRightConv2d:
-    """The same weights, padded otherwise."""
-    twin = BottomRightConv2d(
-        layer.in_channels, layer.out_channels, 3, stride=2, groups=layer.groups, bias=layer.bias is not None
-    )
-    twin.load_state_dict(layer.state_dict())
-    return twin
 
 
 def _initialise_he_normal(body: AnyModule) -> AnyModule:

@@ -192,6 +192,7 @@ def training_steps(run: Training, epoch: int, skip: int) -> Iterator[list[Batch]
         scales=data.scales,
         share=share_of(run.fabric),
         pieces=settings.accumulate,
+        pad_to_multiple=data.pad_to_multiple,
     )
 
 
