@@ -2,52 +2,70 @@
 
 import difflib
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import torch
+import numpy as np
+from jaxtyping import Int
 
+from frcnn.data.box_faults import explain_fault
+from frcnn.data.examples import Example, Examples, Part
+from frcnn.data.index import NO_ANNOTATION, NO_PICTURE, UNREADABLE, Index
+from frcnn.data.index_file import open_index
 from frcnn.data.pictures import read_size
-from frcnn.data.voc import (
-    SPLITS,
-    Annotation,
-    VocObject,
-    VocSet,
-    box_problem,
-    find_voc_sets,
-    half_open,
-    read_annotation,
-)
+from frcnn.data.recognise import find_sources
 from frcnn.errors import DataError
-from frcnn.structures import Target
 
 BadBoxes = Literal["refuse", "skip"]
 SKIP = "train: --set data.bad_boxes=skip, evaluate: --bad-boxes skip"
-Chosen = list[tuple[VocSet, tuple[str, ...]]]  # which ids of which set
+SPLITS = ("train", "val", "trainval", "test")
+UNKNOWN = -1  # the class of an object whose class is none of those asked for
+
+Numbers = Int[np.ndarray, " _"]
 
 
 @dataclass(frozen=True)
-class Example:
-    """One picture and its objects. `target.ignored` marks the difficult ones."""
+class OpenSet:
+    """One data set, where it lies and what is in it."""
 
-    picture: Path
-    annotation: Path
-    size: tuple[int, int]  # (height, width) as `read_picture` gives it
-    target: Target
+    root: Path
+    index: Index
+
+
+Chosen = list[tuple[OpenSet, Numbers]]  # which pictures of which set
 
 
 @dataclass(frozen=True)
 class Dataset:
     """Pictures in the order of the data set; class ids are indices into `class_names`."""
 
-    examples: tuple[Example, ...]
+    examples: Sequence[Example]
     class_names: tuple[str, ...]
     skipped_boxes: int = 0  # bad boxes left out, where that was asked for
 
     def __len__(self) -> int:
         return len(self.examples)
+
+    @property
+    def sizes(self) -> Int[np.ndarray, "N 2"]:
+        """(height, width) of each picture."""
+        if isinstance(self.examples, Examples):
+            return self.examples.sizes
+        return np.array([example.size for example in self.examples], np.int32).reshape(-1, 2)
+
+    def picture(self, number: int) -> Path:
+        """The file of one picture."""
+        if isinstance(self.examples, Examples):
+            return self.examples.picture(number)
+        return self.examples[number].picture
+
+    def count_learnt(self) -> int:
+        """How many objects are trained on."""
+        if isinstance(self.examples, Examples):
+            return self.examples.count_learnt()
+        return sum(len(example.target.learnt().boxes) for example in self.examples)
 
 
 def load_dataset(
@@ -55,146 +73,178 @@ def load_dataset(
     split: str,
     class_names: Sequence[str] | None = None,
     bad_boxes: BadBoxes = "refuse",
+    *,
+    reindex: bool = False,
 ) -> Dataset:
     """One split of all the data sets at `paths` together; those that have no such split add nothing.
 
-    Class names are those found in all splits, in alphabetical order, unless they are given. Raises DataError.
+    Class names are those found in all splits (VOC: in alphabetical order, COCO: by category id, YOLO: as listed),
+    unless they are given. `reindex` reads the files anew, whatever is kept of them. Raises DataError.
     """
-    sets = _open_sets(paths)
-    chosen = [(voc, voc.splits[split]) for voc in sets if split in voc.splits]
+    sets = open_sets(paths, reindex=reindex)
+    chosen = [(one, one.index.splits[split]) for one in sets if split in splits_of(one.index)]
     if not chosen:
         raise DataError(f"{_named(sets)}: there is no split {split!r}; there is {_existing(sets)}")
-    annotations = _Annotations()
-    names = tuple(class_names) if class_names is not None else _found_names(sets, annotations)
-    return _dataset(chosen, names, bad_boxes, annotations)
+    names = tuple(class_names) if class_names is not None else found_names(sets)
+    return _dataset(chosen, names, bad_boxes)
 
 
 def training_splits(
-    paths: Sequence[Path], validation: float, seed: int, bad_boxes: BadBoxes = "refuse"
+    paths: Sequence[Path], validation: float, seed: int, bad_boxes: BadBoxes = "refuse", *, reindex: bool = False
 ) -> tuple[Dataset, Dataset | None]:
     """What is trained on and what is held out: `train` and `val` of each set, or a seeded share; never `test`.
 
     With `validation` 0 everything but `test` is trained on and nothing is held out. Raises DataError.
     """
-    sets = _open_sets(paths)
+    sets = open_sets(paths, reindex=reindex)
     learnt: Chosen = []
     held_out: Chosen = []
-    for voc in sets:
-        train, val = _divided(voc, validation, seed)
-        learnt.append((voc, train))
-        held_out.append((voc, val))
-    if not any(ids for _, ids in learnt):
+    for one in sets:
+        train, val = _divided(one.index, validation, seed)
+        learnt.append((one, train))
+        held_out.append((one, val))
+    if not any(len(numbers) for _, numbers in learnt):
         raise DataError(
             f"{_named(sets)}: there is nothing to train on (the splits train and trainval); there is {_existing(sets)}"
         )
-    annotations = _Annotations()
-    names = _found_names(sets, annotations)
-    if not names:
+    names = found_names(sets)
+    if not any(len(one.index.boxes) for one in sets):
         raise DataError(f"{_named(sets)}: there is no object in any annotation, so nothing to learn")
-    validating = _dataset(held_out, names, bad_boxes, annotations) if any(ids for _, ids in held_out) else None
-    training = _dataset(learnt, names, bad_boxes, annotations)
+    validating = _dataset(held_out, names, bad_boxes) if any(len(numbers) for _, numbers in held_out) else None
+    training = _dataset(learnt, names, bad_boxes)
     if not any(len(example.target.boxes) for example in training.examples):
         raise DataError(f"{_named(sets)}: no picture to train on has an object, so there is nothing to learn")
     return training, validating
 
 
-class _Annotations(dict[Path, Annotation]):
-    """Each file is read once, when it is first asked for."""
-
-    def __missing__(self, path: Path) -> Annotation:
-        self[path] = read_annotation(path)
-        return self[path]
-
-
-def _open_sets(paths: Sequence[Path]) -> list[VocSet]:
-    """All sets at all paths, each once, whatever the paths by which it was reached."""
-    sets: dict[Path, VocSet] = {}
+def open_sets(paths: Sequence[Path], *, reindex: bool = False) -> list[OpenSet]:
+    """All sets at all paths, each once, whatever the paths by which it was reached. Raises DataError."""
+    sets: dict[tuple[Path, str], OpenSet] = {}
     for path in paths:
-        for voc in find_voc_sets(path):
-            sets.setdefault(voc.folder.resolve(), voc)
+        for source in find_sources(path):
+            place = (source.root.resolve(), source.title)
+            if place not in sets:
+                sets[place] = OpenSet(source.root, open_index(source, anew=reindex))
     if not sets:
         raise DataError("no data set is named: give the folder of one")
     return list(sets.values())
 
 
-def _divided(voc: VocSet, validation: float, seed: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """One set's ids to train on and to hold out."""
-    train, val, both = (voc.splits.get(name, ()) for name in ("train", "val", "trainval"))
+def splits_of(index: Index) -> dict[str, Numbers]:
+    """The pictures of each split, and trainval where train and val make it."""
+    splits = dict(index.splits)
+    if "trainval" not in splits and {"train", "val"} <= splits.keys():
+        splits["trainval"] = _joined(splits["train"], splits["val"])
+    return splits
+
+
+def found_names(sets: Sequence[OpenSet]) -> tuple[str, ...]:
+    """The classes of all sets: VOC's in alphabetical order, else in the order of the sets and of their files."""
+    names = dict.fromkeys(name for one in sets for name in one.index.class_names)
+    return tuple(sorted(names)) if all(one.index.kind == "voc" for one in sets) else tuple(names)
+
+
+def _divided(index: Index, validation: float, seed: int) -> tuple[Numbers, Numbers]:
+    """One set's pictures to train on and to hold out."""
+    nothing = np.zeros(0, np.int32)
+    train, val, both = (index.splits.get(name, nothing) for name in ("train", "val", "trainval"))
     if validation == 0:
-        return tuple(dict.fromkeys(both + train + val)), ()
-    if train and val:
+        return _joined(both, train, val), nothing
+    if len(train) and len(val):
         return train, val
-    candidates = train or both
+    candidates = train if len(train) else both
     count = min(max(round(validation * len(candidates)), 1), len(candidates) - 1)  # at least one picture for each
-    held_out = set(random.Random(f"validation {seed}").sample(candidates, max(count, 0)))
-    return tuple(i for i in candidates if i not in held_out), tuple(i for i in candidates if i in held_out)
+    chosen = random.Random(f"validation {seed}").sample(range(len(candidates)), max(count, 0))
+    is_held_out = np.zeros(len(candidates), bool)
+    is_held_out[chosen] = True
+    return candidates[~is_held_out], candidates[is_held_out]
 
 
-def _found_names(sets: Sequence[VocSet], annotations: Mapping[Path, Annotation]) -> tuple[str, ...]:
-    """The classes of every split, so that training and test agree; ids without annotation (a hidden test) add none."""
-    paths = (voc.annotation(identity) for voc in sets for ids in voc.splits.values() for identity in ids)
-    present = [path for path in dict.fromkeys(paths) if path.is_file()]
-    return tuple(sorted({item.name for path in present for item in annotations[path].objects}))
+def _joined(*parts: Numbers) -> Numbers:
+    """One after another, each picture once, where it comes first."""
+    together = np.concatenate(parts)
+    return together[np.sort(np.unique(together, return_index=True)[1])]
 
 
-def _dataset(
-    chosen: Chosen, class_names: tuple[str, ...], bad_boxes: BadBoxes, annotations: Mapping[Path, Annotation]
-) -> Dataset:
-    class_ids = {name: i for i, name in enumerate(class_names)}
-    examples: list[Example] = []
-    skipped = 0
-    for voc, ids in chosen:
-        for identity in ids:
-            path = voc.annotation(identity)
-            if not path.is_file():
-                raise DataError(
-                    f"{path}: is missing, but a split names it: add it, or take {identity!r} out of the split"
-                )
-            example, bad = _example(voc, annotations[path], class_ids, bad_boxes)
-            examples.append(example)
-            skipped += bad
-    if not examples:
-        raise DataError(f"{_named([voc for voc, _ in chosen])}: the split is empty: it names no picture")
-    return Dataset(tuple(examples), class_names, skipped)
+def _dataset(chosen: Chosen, class_names: tuple[str, ...], bad_boxes: BadBoxes) -> Dataset:
+    if not any(len(numbers) for _, numbers in chosen):
+        raise DataError(f"{_named([one for one, _ in chosen])}: the split is empty: it names no picture")
+    ids = {name: number for number, name in enumerate(class_names)}
+    parts = []
+    for one, numbers in chosen:
+        new_ids = np.array([ids.get(name, UNKNOWN) for name in one.index.class_names], np.int64)
+        _check(one, numbers, new_ids, class_names, bad_boxes)
+        parts.append(Part(one.root, one.index, numbers, new_ids))
+    examples = Examples(tuple(parts))
+    return Dataset(examples, class_names, examples.count_bad_boxes())
 
 
-def _example(
-    voc: VocSet, annotation: Annotation, class_ids: Mapping[str, int], bad_boxes: BadBoxes
-) -> tuple[Example, int]:
-    """An example, and how many of its boxes were left out."""
-    picture = voc.picture(annotation)
-    size = read_size(picture)
-    for i, item in enumerate(annotation.objects, start=1):
-        if item.name not in class_ids:
-            raise DataError(f"{annotation.path}: {_unknown(i, item.name, class_ids)}")
-        problem = box_problem(item.corners, size)
-        if problem is not None and bad_boxes == "refuse":
-            raise DataError(f"{annotation.path}: {_bad(i, item, problem)}")
-    sound = [item for item in annotation.objects if box_problem(item.corners, size) is None]
-    target = Target(
-        boxes=torch.tensor([half_open(item.corners, size) for item in sound], dtype=torch.float32).reshape(-1, 4),
-        class_ids=torch.tensor([class_ids[item.name] for item in sound], dtype=torch.int64),
-        ignored=torch.tensor([item.difficult for item in sound], dtype=torch.bool),
+def _check(one: OpenSet, numbers: Numbers, new_ids: Numbers, names: Sequence[str], bad_boxes: BadBoxes) -> None:
+    """Raises DataError for the first picture, in the split's order, that cannot be used as it is."""
+    index = one.index
+    unusable = index.states != 0
+    wrong = new_ids[index.class_ids] == UNKNOWN
+    if bad_boxes == "refuse":
+        wrong |= index.faults != 0
+    if wrong.any():
+        picture_of = np.repeat(np.arange(len(index)), np.diff(index.first_object))
+        unusable = unusable.copy()
+        unusable[picture_of[wrong]] = True
+    for number in numbers[unusable[numbers]][:1].tolist():
+        _complain_of_picture(one, number)
+        _complain_of_object(one, number, int(np.flatnonzero(wrong[index.objects_of(number)])[0]), new_ids, names)
+
+
+def _complain_of_picture(one: OpenSet, number: int) -> None:
+    index, state = one.index, one.index.states[number]
+    annotation = one.root / index.annotation_names[int(index.annotation_of[number])]
+    picture = one.root / index.picture_names[number]
+    if state == NO_ANNOTATION:
+        raise DataError(
+            f"{annotation}: is missing, but a split names it: add it, or take {annotation.stem!r} out of the split"
+        )
+    if state == NO_PICTURE:
+        raise DataError(f"{annotation}: its picture {picture} is missing: add it, or take it out of the splits")
+    if state == UNREADABLE:
+        read_size(picture)  # says why
+        raise DataError(f"{picture}: could not be read when the data set was indexed: run again with --reindex")
+
+
+def _complain_of_object(one: OpenSet, number: int, of_picture: int, new_ids: Numbers, names: Sequence[str]) -> None:
+    index = one.index
+    annotation = one.root / index.annotation_names[int(index.annotation_of[number])]
+    row = index.objects_of(number).start + of_picture
+    class_name = index.class_names[int(index.class_ids[row])]
+    where = f"{annotation}: " if index.kind != "coco" else f"{annotation}: {index.picture_names[number]}: "
+    if new_ids[index.class_ids[row]] == UNKNOWN:
+        raise DataError(f"{where}{_unknown(of_picture + 1, class_name, names)}")
+    problem = explain_fault(int(index.faults[row]), (int(index.sizes[number, 0]), int(index.sizes[number, 1])))
+    box = ", ".join(f"{corner:g}" for corner in as_written(index, row))
+    raise DataError(
+        f"{where}the box ({box}) of object {of_picture + 1} ({class_name}) {problem}: mend it, or leave it out ({SKIP})"
     )
-    return Example(picture, annotation.path, size, target), len(annotation.objects) - len(sound)
 
 
-def _bad(number: int, item: VocObject, problem: str) -> str:
-    box = ", ".join(f"{corner:g}" for corner in item.corners)
-    return f"the box ({box}) of object {number} ({item.name}) {problem}: mend it, or leave it out ({SKIP})"
+def as_written(index: Index, row: int) -> tuple[float, float, float, float]:
+    """A box in the numbers that its file has: VOC's corners, COCO's corner and size, corners in pixels for YOLO."""
+    x1, y1, x2, y2 = index.boxes[row].tolist()
+    if index.kind == "voc":
+        return x1 + 1, y1 + 1, x2, y2
+    return (x1, y1, x2 - x1, y2 - y1) if index.kind == "coco" else (x1, y1, x2, y2)
 
 
-def _unknown(number: int, name: str, class_ids: Mapping[str, int]) -> str:
-    nearest = difflib.get_close_matches(name, class_ids, n=1, cutoff=0)
+def _unknown(number: int, name: str, names: Sequence[str]) -> str:
+    nearest = difflib.get_close_matches(name, names, n=1, cutoff=0)
     hint = f"; the nearest is {nearest[0]!r}" if nearest else ""
-    return f"object {number} is a {name!r}, which is none of the {len(class_ids)} classes{hint}"
+    return f"object {number} is a {name!r}, which is none of the {len(names)} classes{hint}"
 
 
-def _named(sets: Sequence[VocSet]) -> str:
-    return ", ".join(str(voc.folder) for voc in sets)
+def _named(sets: Sequence[OpenSet]) -> str:
+    return ", ".join(str(one.root) for one in sets)
 
 
-def _existing(sets: Sequence[VocSet]) -> str:
-    there = [split for split in SPLITS if any(split in voc.splits for voc in sets)]
-    found = [split if any(voc.splits.get(split) for voc in sets) else f"{split} (empty)" for split in there]
+def _existing(sets: Sequence[OpenSet]) -> str:
+    of_each = [splits_of(one.index) for one in sets]
+    there = [split for split in SPLITS if any(split in splits for splits in of_each)]
+    found = [split if any(len(splits.get(split, ())) for splits in of_each) else f"{split} (empty)" for split in there]
     return ", ".join(found) or "none (ImageSets/Main holds no train.txt, val.txt, trainval.txt or test.txt)"

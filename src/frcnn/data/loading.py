@@ -6,6 +6,7 @@ H, W = height and width of a picture.
 import signal
 import sys
 import warnings
+from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,18 @@ from torch.utils.data import Dataset as Map
 
 from frcnn.config import InputConfig
 from frcnn.data.dataset import Dataset
-from frcnn.data.order import Chances, Order, Part, Share, cut, dealt, ordered, rule_of_step, training_order
+from frcnn.data.order import (
+    Chances,
+    Order,
+    Part,
+    Share,
+    cut,
+    dealt,
+    number_of_pieces,
+    ordered,
+    rule_of_step,
+    training_order,
+)
 from frcnn.data.pictures import as_floats, read_picture, read_reduced_picture, to_bytes
 from frcnn.errors import DataError, FrcnnError
 from frcnn.structures import Target
@@ -80,16 +92,18 @@ def steps(
     pictures at least twice as large are reduced while they are decoded, which is most of the work on large photos;
     a batch's sides are padded to `pad_to_multiple`. Raises DataError naming the picture that cannot be read.
     """
-    planned: list[list[Part]] = []
     numbers = training_order(dataset, batch_size, seed, epoch, group_by_aspect=group_by_aspect)
-    for number, batch in list(enumerate(numbers))[skip:]:
-        rule = rule_of_step(seen_by, scales, seed, epoch, number)
-        orders = [ordered(dataset, i, seed, epoch, chances, rule if reduce else None) for i in batch]
-        planned.append(dealt(dataset, orders, rule, share, pieces=pieces, multiple=pad_to_multiple))
-    loaded = _loaded(dataset, [part for parts in planned for part in parts], workers, whole_targets=ignore_regions)
+
+    def planned() -> Iterator[Part]:
+        for number, batch in enumerate(numbers[skip:], start=skip):
+            rule = rule_of_step(seen_by, scales, seed, epoch, number)
+            orders = [ordered(dataset, i, seed, epoch, chances, rule if reduce else None) for i in batch]
+            yield from dealt(dataset, orders, rule, share, pieces=pieces, multiple=pad_to_multiple)
+
+    loaded = _loaded(dataset, planned(), len(numbers) - skip, workers, whole_targets=ignore_regions)
     try:
-        for parts in planned:
-            yield [next(loaded) for _ in parts]
+        for batch in numbers[skip:]:
+            yield [next(loaded) for _ in range(number_of_pieces(len(batch), pieces))]
     finally:
         loaded.close()
 
@@ -106,15 +120,25 @@ def batches(
 def evaluation_batches(dataset: Dataset, batch_size: int, workers: int = 0) -> Iterator[Batch]:
     """Every picture once, in the data set's order, as it is, with all its objects. Raises DataError."""
     numbers = cut(range(len(dataset)), batch_size)
-    parts = [Part([Order(i) for i in batch]) for batch in numbers]
-    return _loaded(dataset, parts, workers, whole_targets=True)
+    parts = (Part([Order(i) for i in batch]) for batch in numbers)
+    return _loaded(dataset, parts, len(numbers), workers, whole_targets=True)
 
 
-def _loaded(dataset: Dataset, parts: list[Part], workers: int, *, whole_targets: bool) -> Generator[Batch, None, None]:
-    pictures = [example.picture for example in dataset.examples]
-    loading = _in_processes(pictures, [part.orders for part in parts], workers)
+def _loaded(
+    dataset: Dataset, parts: Iterator[Part], count: int, workers: int, *, whole_targets: bool
+) -> Generator[Batch, None, None]:
+    """The parts' pictures and objects. Parts are planned as the processes ask for them, `count` at the least."""
+    under_way: deque[Part] = deque()
+
+    def asked_for() -> Iterator[list[Order]]:
+        for part in parts:
+            under_way.append(part)
+            yield part.orders
+
+    loading = _in_processes(dataset, asked_for(), min(workers, count))
     try:
-        for part, images in zip(parts, loading, strict=True):
+        for images in loading:
+            part = under_way.popleft()
             if isinstance(images, str):
                 raise DataError(images)
             examples = [dataset.examples[order.number] for order in part.orders]
@@ -132,10 +156,10 @@ def _loaded(dataset: Dataset, parts: list[Part], workers: int, *, whole_targets:
 
 
 class _Pictures(Map[Loaded]):
-    """What a loading process holds: no tensors, and an error is a value, since processes lose exceptions' words."""
+    """What a loading process holds: an index that all share; an error is a value, since processes lose its words."""
 
-    def __init__(self, paths: list[Path]) -> None:
-        self.paths = paths
+    def __init__(self, dataset: Dataset) -> None:
+        self.dataset = dataset
 
     def __getitem__(self, orders: list[Order]) -> Loaded:
         pixels: list[UInt8[Tensor, "3 _ _"]] = []
@@ -146,18 +170,29 @@ class _Pictures(Map[Loaded]):
                 return str(error)
             except Exception as error:  # whatever it is: it happened on this picture
                 reason = " ".join((f"{type(error).__name__}:", *str(error).split())).removesuffix(":")
-                return f"{self.paths[order.number]}: cannot be loaded ({reason})"
+                return f"{self.dataset.picture(order.number)}: cannot be loaded ({reason})"
         return pixels
 
     def _load(self, order: Order) -> UInt8[Tensor, "3 H W"]:
-        path, reduction = self.paths[order.number], order.view.reduction
+        path, reduction = self.dataset.picture(order.number), order.view.reduction
         picture = read_picture(path) if reduction == 1 else read_reduced_picture(path, reduction)
+        self._check_size(path, picture.size, order)
         return order.view.pixels(to_bytes(picture)).contiguous()  # bytes cross processes four times as fast
 
+    def _check_size(self, path: Path, found: tuple[int, int], order: Order) -> None:
+        """Boxes of another size of picture would lie elsewhere. Raises DataError."""
+        height, width = (-(-int(side) // order.view.reduction) for side in self.dataset.sizes[order.number])
+        if found != (width, height):
+            said = "x".join(str(side) for side in reversed(self.dataset.sizes[order.number].tolist()))
+            raise DataError(
+                f"{path}: its annotation is of a picture of {said} pixels, but it is another: frcnn data check tells "
+                "such pictures"
+            )
 
-def _in_processes(pictures: list[Path], orders: list[list[Order]], workers: int) -> Generator[Loaded, None, None]:
+
+def _in_processes(dataset: Dataset, orders: Iterator[list[Order]], workers: int) -> Generator[Loaded, None, None]:
     """The pictures of each batch, in order; the processes end with this generator, however it ends."""
-    running = _started(pictures, orders, min(workers, len(orders)))
+    running = _started(dataset, orders, workers)
     try:
         yield from running
     except RuntimeError as error:
@@ -169,11 +204,11 @@ def _in_processes(pictures: list[Path], orders: list[list[Order]], workers: int)
         del running  # ends the processes
 
 
-def _started(pictures: list[Path], orders: list[list[Order]], workers: int) -> Iterator[Loaded]:
+def _started(dataset: Dataset, orders: Iterator[list[Order]], workers: int) -> Iterator[Loaded]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # more workers than cores, and a fork beside threads: both are meant
         loader = DataLoader(
-            _Pictures(pictures),
+            _Pictures(dataset),
             batch_size=None,
             sampler=orders,
             num_workers=workers,

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import numpy as np
+
 from frcnn.config import InputConfig
 from frcnn.data.augment import View, Window, draw_window
 from frcnn.data.dataset import Dataset
@@ -84,12 +86,17 @@ def dealt(
     """
     sizes = [_seen_size(dataset.examples[order.number].size, order.view) for order in orders]
     parts = []
-    for piece in cut(range(len(orders)), -(-len(orders) // pieces)):
+    for piece in cut(range(len(orders)), _piece_size(len(orders), pieces)):
         mine = [orders[i] for i in piece[share.number :: share.of]]
         canvas = (0, 0) if rule is None else _common_size([sizes[i] for i in piece], rule, multiple)
         weight = len(piece) / len(orders) if mine else 0.0
         parts.append(Part(mine or [orders[piece[0]]], rule, canvas, weight, len(orders)))
     return parts
+
+
+def number_of_pieces(pictures: int, pieces: int) -> int:
+    """Into how many pieces a batch is cut: fewer than asked for, where it has few pictures."""
+    return -(-pictures // _piece_size(pictures, pieces))
 
 
 def ordered(
@@ -134,6 +141,10 @@ def cut(numbers: Sequence[int], size: int) -> list[list[int]]:
     return [list(numbers[i : i + size]) for i in range(0, len(numbers), size)]
 
 
+def _piece_size(pictures: int, pieces: int) -> int:
+    return -(-pictures // pieces)
+
+
 def _seen_size(size: tuple[int, int], view: View) -> tuple[int, int]:
     """The (height, width) that is loaded."""
     window = view.window or Window(0, 0, *size)
@@ -149,9 +160,7 @@ def _common_size(sizes: Sequence[tuple[int, int]], rule: InputConfig, multiple: 
 
 def _groups(dataset: Dataset, by_aspect: bool) -> list[list[int]]:
     """Wide pictures and tall ones, since a batch is padded to its largest sides."""
-    sizes = [example.size for example in dataset.examples]
     if not by_aspect:
-        return [list(range(len(sizes)))]
-    wide = [i for i, (height, width) in enumerate(sizes) if width >= height]
-    tall = [i for i, (height, width) in enumerate(sizes) if width < height]
-    return [wide, tall]
+        return [list(range(len(dataset)))]
+    is_tall = dataset.sizes[:, 1] < dataset.sizes[:, 0]
+    return [np.flatnonzero(~is_tall).tolist(), np.flatnonzero(is_tall).tolist()]

@@ -5,10 +5,13 @@ Its boxes are in 1-based pixels, the last one included; ours are half-open corne
 
 import math
 import xml.etree.ElementTree as ElementTree
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from frcnn.data.index import DIFFICULT, NO_ANNOTATION, NO_PICTURE, UNREADABLE, Index, IndexBuilder
+from frcnn.data.pictures import read_size
 from frcnn.data.sources import PICTURE_SUFFIXES
 from frcnn.errors import DataError
 
@@ -17,9 +20,8 @@ Corners = tuple[float, float, float, float]
 SPLITS = ("train", "val", "trainval", "test")
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
 SHAPE = "a folder with Annotations and JPEGImages, or one that holds such folders"
-LEVELS = 2  # how far below what is named a set may lie: parent/VOCdevkit/VOC2007
-MARGIN = 1.0  # pixels by which a box may leave its picture: 0-based files, rounding
-SMALLEST = 1e-3  # pixels a side must keep inside the picture, so that float32 still sees an area
+NO_SIZE = (0, 0)
+LEAST_SIDE = 1.0  # a box that begins and ends on one pixel has no area: see `box_faults`
 LARGEST_FILE = 16 * 2**20  # bytes; an honest annotation has some thousand
 YES = frozenset({"1", "true", "yes"})
 
@@ -48,30 +50,48 @@ class VocSet:
     folder: Path
     splits: dict[str, tuple[str, ...]]
     pictures: dict[str, Path]  # by file name and by stem
+    title = "voc"
+
+    @property
+    def root(self) -> Path:
+        """The folder of the year."""
+        return self.folder
+
+    def files(self) -> Iterator[Path]:
+        """What an index of it hangs on."""
+        yield from (self.folder / "Annotations", self.folder / "JPEGImages", self.folder / "ImageSets" / "Main")
+
+    def read(self) -> Index:
+        """All annotations that a split names; the classes are in alphabetical order. Raises DataError."""
+        builder = IndexBuilder("voc")
+        numbers: dict[str, int] = {}
+        for split, ids in self.splits.items():
+            for identity in ids:
+                if identity not in numbers:
+                    numbers[identity] = _add(builder, self, identity)
+            builder.add_to_split(split, (numbers[identity] for identity in ids))
+        return builder.finished(least_side=LEAST_SIDE, sort_classes=True)
 
     def annotation(self, identity: str) -> Path:
         """Where the annotation of an id is, or ought to be."""
         return self.folder / "Annotations" / f"{identity}.xml"
 
-    def picture(self, annotation: Annotation) -> Path:
-        """The annotation's picture: by its id, as the devkit does, else by the name in the file. Raises DataError."""
+    def picture(self, annotation: Annotation) -> Path | None:
+        """The annotation's picture: by its id, as the devkit does, else by the name in the file; None: missing."""
         stem = annotation.path.stem
-        for name in (f"{stem}.jpg", stem, annotation.picture_name):
-            if name in self.pictures:
-                return self.pictures[name]
-        expected = self.folder / "JPEGImages" / f"{stem}.jpg"
-        raise DataError(f"{annotation.path}: its picture {expected} is missing: add it, or take it out of the splits")
+        names = (f"{stem}.jpg", stem, annotation.picture_name)
+        return next((self.pictures[name] for name in names if name in self.pictures), None)
 
 
-def find_voc_sets(path: Path) -> list[VocSet]:
-    """The set at `path`, or all those below it (its years), in the order of their names. Raises DataError."""
-    if not path.is_dir():
-        what = "is a file" if path.exists() else "does not exist"
-        raise DataError(f"{path}: {what}; a VOC data set is {SHAPE}")
-    folders = _set_folders(path, LEVELS)
-    if not folders:
-        raise DataError(f"{path}: is no VOC data set ({SHAPE})")
-    return [_open_set(folder) for folder in folders]
+def recognise_voc(folder: Path) -> VocSet | None:
+    """The set in a folder; None where it is none. Raises DataError for half a set."""
+    if not (folder / "Annotations").is_dir():
+        return None
+    if not (folder / "JPEGImages").is_dir():
+        if not any((folder / "Annotations").glob("*.xml")):  # where names know no case, COCO's annotations
+            return None
+        raise DataError(f"{folder}: has Annotations but no JPEGImages; a VOC data set is {SHAPE}")
+    return _open_set(folder)
 
 
 def read_annotation(path: Path) -> Annotation:
@@ -83,37 +103,10 @@ def read_annotation(path: Path) -> Annotation:
     return Annotation(path, Path(_text(root, "filename")).name, objects)
 
 
-def box_problem(corners: Corners, size: tuple[int, int]) -> str | None:
-    """What is wrong with a box in a picture of (height, width), by the file's own numbers; None where nothing is."""
+def half_open(corners: Corners) -> Corners:
+    """From 1-based pixels, the last one included, to (x1, y1, x2, y2)."""
     xmin, ymin, xmax, ymax = corners
-    height, width = size
-    if not all(map(math.isfinite, corners)):
-        return "is not made of four numbers"
-    if xmax <= xmin or ymax <= ymin:
-        return "has no area (xmax > xmin and ymax > ymin must hold)"
-    outside = max(1 - xmin, 1 - ymin, xmax - width, ymax - height)
-    x1, y1, x2, y2 = half_open(corners, size)
-    if outside > MARGIN or min(x2 - x1, y2 - y1) < SMALLEST:
-        return f"leaves its picture of {width}x{height} pixels"
-    return None
-
-
-def half_open(corners: Corners, size: tuple[int, int]) -> Corners:
-    """From 1-based pixels, the last one included, to (x1, y1, x2, y2), the part inside a picture of (height, width)."""
-    xmin, ymin, xmax, ymax = corners
-    height, width = size
-    return max(xmin - 1, 0.0), max(ymin - 1, 0.0), min(xmax, float(width)), min(ymax, float(height))
-
-
-def _set_folders(path: Path, levels: int) -> list[Path]:
-    if (path / "Annotations").is_dir():
-        if not (path / "JPEGImages").is_dir():
-            raise DataError(f"{path}: has Annotations but no JPEGImages; a VOC data set is {SHAPE}")
-        return [path]
-    if levels == 0:
-        return []
-    below = sorted(child for child in path.iterdir() if child.is_dir() and not child.name.startswith("."))
-    return [folder for child in below for folder in _set_folders(child, levels - 1)]
+    return xmin - 1, ymin - 1, xmax, ymax
 
 
 def _open_set(folder: Path) -> VocSet:
@@ -127,6 +120,35 @@ def _open_set(folder: Path) -> VocSet:
     elif "trainval" not in splits and {"train", "val"} <= splits.keys():
         splits["trainval"] = tuple(dict.fromkeys(splits["train"] + splits["val"]))
     return VocSet(folder, splits, _pictures(folder / "JPEGImages"))
+
+
+def _add(builder: IndexBuilder, voc: VocSet, identity: str) -> int:
+    """A picture and its objects; its number."""
+    path = voc.annotation(identity)
+    name = str(path.relative_to(voc.folder))
+    if not path.is_file():
+        return builder.add_picture("", name, NO_SIZE, state=NO_ANNOTATION)
+    annotation = read_annotation(path)
+    number = _add_picture(builder, voc, annotation, name)
+    objects = annotation.objects
+    builder.add_objects(
+        [number] * len(objects),
+        [builder.class_number(item.name) for item in objects],
+        [corner for item in objects for corner in half_open(item.corners)],
+        [DIFFICULT if item.difficult else 0 for item in objects],
+    )
+    return number
+
+
+def _add_picture(builder: IndexBuilder, voc: VocSet, annotation: Annotation, name: str) -> int:
+    picture = voc.picture(annotation)
+    if picture is None:
+        return builder.add_picture("", name, NO_SIZE, state=NO_PICTURE)
+    relative = str(picture.relative_to(voc.folder))
+    try:
+        return builder.add_picture(relative, name, read_size(picture))
+    except DataError:  # told when it is asked for: it may be in a split that nobody looks at
+        return builder.add_picture(relative, name, NO_SIZE, state=UNREADABLE)
 
 
 def _read_list(path: Path) -> tuple[str, ...]:

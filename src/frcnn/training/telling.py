@@ -87,7 +87,7 @@ def _place(run: Training) -> str:
 
 
 def _data_in_a_line(run: Training) -> str:
-    objects = sum(len(example.target.learnt().boxes) for example in run.train.examples)
+    objects = run.train.count_learnt()
     held_out = "nothing held out" if run.validation is None else f"{len(run.validation.examples)} held out"
     return (
         f"{run.config.preset}: {len(run.train.examples)} pictures, {objects} objects, "

@@ -1,0 +1,118 @@
+"""An index on the disk: mapped into memory, not read, so that all processes share one copy. Safe to delete.
+
+It is found by where the data set lies, and used only while the names, sizes and times of all the files that it was
+made from are what they were.
+"""
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+import torch
+
+from frcnn.data.index import Index, as_arrays, as_facts, from_arrays
+from frcnn.errors import FrcnnError
+from frcnn.files import written_whole
+
+FORMAT = 1  # raised where what an index holds, or means, becomes another
+UNSETTLED = 2.0  # seconds: a file this young may change once more without a new time, so nothing is kept of it
+
+
+@runtime_checkable
+class Source(Protocol):
+    """A data set that was recognised, before it is read."""
+
+    @property
+    def root(self) -> Path:
+        """The folder that names are relative to, as the user named it."""
+        ...
+
+    @property
+    def title(self) -> str:
+        """What it is, told apart from other data sets in the same folder."""
+        ...
+
+    def files(self) -> Iterable[Path]:
+        """All files whose change makes an index stale, and folders whose lists of files do."""
+        ...
+
+    def read(self) -> Index:
+        """Read all of it. Raises DataError."""
+        ...
+
+
+def open_index(source: Source, *, anew: bool = False) -> Index:
+    """The index of a data set: from its file, or, where that is missing, stale or `anew` is asked for, made and kept.
+
+    Where it cannot be kept (no room, no permission) it is in memory alone. Raises DataError.
+    """
+    path = index_path(source)
+    key, youngest = fingerprint_of(source)
+    if not anew and (kept := _read(path, key)) is not None:
+        return kept
+    index = source.read()
+    if time.time() - youngest < UNSETTLED:
+        return index
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _write(path, key, index)
+    except (OSError, FrcnnError):
+        return index
+    return _read(path, key) or index  # mapped: what was built is let go
+
+
+def index_path(source: Source) -> Path:
+    """Where the index of a data set is kept."""
+    where = f"{source.root.resolve()}\0{source.title}".encode("utf-8", "surrogateescape")
+    return cache_folder() / f"{hashlib.blake2b(where, digest_size=12).hexdigest()}.index"
+
+
+def cache_folder() -> Path:
+    """The variable FRCNN_CACHE, or the place where the system keeps what can be made again."""
+    base = os.environ.get("FRCNN_CACHE") or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "frcnn"
+    return Path(base) / "indices"
+
+
+def fingerprint_of(source: Source) -> tuple[str, float]:
+    """A digest of the names, sizes and times of all files, and the youngest of these times."""
+    digest, youngest = hashlib.blake2b(f"{FORMAT}".encode(), digest_size=16), 0.0
+    for path in source.files():
+        for name, stat in _stats(path):
+            digest.update(f"{name}\0{stat.st_size}\0{stat.st_mtime_ns}\0".encode("utf-8", "surrogateescape"))
+            youngest = max(youngest, stat.st_mtime)
+    return digest.hexdigest(), youngest
+
+
+def _stats(path: Path) -> Iterable[tuple[str, os.stat_result]]:
+    """Of a file, or of all files in a folder, by name; of what is not there nothing, which differs from any file."""
+    try:
+        if not path.is_dir():
+            return [(str(path), path.stat())]
+        with os.scandir(path) as entries:
+            found = sorted((entry.path, entry.stat()) for entry in entries if entry.is_file())
+        return found
+    except FileNotFoundError:
+        return []
+
+
+def _write(path: Path, key: str, index: Index) -> None:
+    facts = json.dumps({"key": key} | as_facts(index))
+    tensors = {name: torch.from_numpy(np.ascontiguousarray(values)) for name, values in as_arrays(index).items()}
+    with written_whole(path) as aside:
+        torch.save({"facts": facts, "arrays": tensors}, aside)
+
+
+def _read(path: Path, key: str) -> Index | None:
+    """None for any file that is not the index wanted."""
+    with suppress(Exception):  # torch's reader raises what it pleases on broken files: they are made anew
+        kept: dict[str, Any] = torch.load(path, mmap=True, weights_only=True)
+        facts = json.loads(kept["facts"])
+        if facts["key"] == key:
+            return from_arrays({name: tensor.numpy() for name, tensor in kept["arrays"].items()}, facts)
+    return None

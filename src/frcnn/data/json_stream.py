@@ -1,0 +1,112 @@
+"""The long lists of a large JSON file, an item at a time: a file of gigabytes needs no more memory than its items."""
+
+import json
+from collections.abc import Container, Iterator
+from pathlib import Path
+from typing import IO, Any
+
+from frcnn.errors import DataError
+
+CHUNK = 1 << 22  # characters read at a time
+LARGEST_ITEM = 1 << 28  # characters: what is not whole after so many never will be
+
+_SPACE = " \t\n\r"
+_decode = json.JSONDecoder().raw_decode  # a value, and where it ends
+
+
+def stream_lists(path: Path, names: Container[str]) -> Iterator[tuple[str, Any]]:
+    """(name, item) for each item of those lists of the file's object that have one of the `names`, in its order.
+
+    What else the object holds is passed over. Raises DataError, naming file and line, where it is no JSON object.
+    """
+    try:
+        with path.open(encoding="utf-8-sig") as file:
+            yield from _Reader(path, file).items(names)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror})") from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: is no text in UTF-8 ({error.reason}): write it anew") from error
+    except RecursionError as error:
+        raise DataError(f"{path}: is nested too deeply for an annotation file") from error
+
+
+class _Reader:
+    """A window on the text, which moves on."""
+
+    def __init__(self, path: Path, file: IO[str]) -> None:
+        self.path, self.file = path, file
+        self.text, self.at = "", 0
+        self.lines = 1  # up to the window
+        self.chunk = CHUNK
+
+    def items(self, names: Container[str]) -> Iterator[tuple[str, Any]]:
+        self.expect("{")
+        if self.next_sign() == "}":
+            return
+        while True:
+            name = self.value()
+            if not isinstance(name, str):
+                raise self.error("a name was expected")
+            self.expect(":")
+            if self.next_sign() == "[":  # one that is not asked for may be as long
+                yield from ((name, item) for item in self.list_items() if name in names)
+            else:
+                self.value()
+            if self.next_sign() == "}":
+                return
+            self.expect(",")
+
+    def list_items(self) -> Iterator[Any]:
+        self.expect("[")
+        if self.next_sign() == "]":
+            self.at += 1
+            return
+        while True:
+            yield self.value()
+            if self.next_sign() == "]":
+                self.at += 1
+                return
+            self.expect(",")
+
+    def value(self) -> Any:
+        """The next value, whole."""
+        self.next_sign()
+        while True:
+            try:
+                value, end = _decode(self.text, self.at)
+            except json.JSONDecodeError as error:
+                if len(self.text) - self.at >= LARGEST_ITEM or not self.read_on():
+                    raise self.error(error.msg, error.pos) from error
+                continue
+            if end == len(self.text) and self.read_on():  # a number may go on
+                continue
+            self.at = end
+            self.chunk = CHUNK
+            return value
+
+    def expect(self, sign: str) -> None:
+        if self.next_sign() != sign:
+            raise self.error(f"{sign!r} was expected")
+        self.at += 1
+
+    def next_sign(self) -> str:
+        """The next character that is no space; "" at the end."""
+        while True:
+            while self.at < len(self.text) and self.text[self.at] in _SPACE:
+                self.at += 1
+            if self.at < len(self.text):
+                return self.text[self.at]
+            if not self.read_on():
+                return ""
+
+    def read_on(self) -> bool:
+        """Move the window: drop what was read, add twice as much as the last time, since decoding begins anew."""
+        more = self.file.read(self.chunk)
+        self.chunk *= 2
+        self.lines += self.text.count("\n", 0, self.at)
+        self.text, self.at = self.text[self.at :] + more, 0
+        return bool(more)
+
+    def error(self, what: str, at: int | None = None) -> DataError:
+        line = self.lines + self.text.count("\n", 0, self.at if at is None else at)
+        return DataError(f"{self.path}, line {line}: is no whole JSON ({what}): mend it, or write it anew")
