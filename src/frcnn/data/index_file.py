@@ -95,8 +95,7 @@ def _stats(path: Path) -> Iterable[tuple[str, os.stat_result]]:
         if not path.is_dir():
             return [(str(path), path.stat())]
         with os.scandir(path) as entries:
-            found = sorted((entry.path, entry.stat()) for entry in entries if entry.is_file())
-        return found
+            return sorted((entry.path, entry.stat()) for entry in entries if entry.is_file())
     except FileNotFoundError:
         return []
 

@@ -25,7 +25,7 @@ NO_SIZE = (0, 0)
 
 @dataclass(frozen=True)
 class YoloSet:
-    """The pictures of each split: folders, and text files that name pictures; and the classes, where they have names."""
+    """The pictures of each split (folders, and text files that name pictures), and the names of the classes, if any."""
 
     root: Path
     splits: Mapping[str, tuple[Path, ...]]
