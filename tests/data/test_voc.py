@@ -7,7 +7,10 @@ import re
 import pytest
 from conftest import voc_xml
 
-from frcnn.data.voc import LARGEST_FILE, Annotation, VocObject, box_problem, find_voc_sets, half_open, read_annotation
+from frcnn.data.box_faults import NO_AREA, NOT_FOUR_NUMBERS
+from frcnn.data.dataset import load_dataset
+from frcnn.data.index import NO_PICTURE
+from frcnn.data.voc import LARGEST_FILE, Annotation, VocObject, VocSet, half_open, read_annotation, recognise_voc
 from frcnn.errors import DataError
 from frcnn.ops.boxes import box_area
 
@@ -24,9 +27,15 @@ def read(tmp_path):
     return read_text
 
 
+def opened(path) -> VocSet:
+    found = recognise_voc(path)
+    assert found is not None
+    return found
+
+
 def fails(path) -> str:
     with pytest.raises(DataError) as caught:
-        find_voc_sets(path)
+        recognise_voc(path)
     message = str(caught.value)
     assert "\n" not in message
     return message
@@ -34,64 +43,30 @@ def fails(path) -> str:
 
 class TestBoxes:
     @pytest.mark.parametrize(
-        ("corners", "size", "expected"),
-        [
-            ((1, 1, 10, 5), (5, 10), (0, 0, 10, 5)),  # the whole picture
-            ((3, 2, 4, 5), (9, 9), (2, 1, 4, 5)),
-            ((1.5, 2.25, 7.5, 8.75), (9, 9), (0.5, 1.25, 7.5, 8.75)),  # decimals stay
-            ((0, 0, 10, 5), (5, 10), (0, 0, 10, 5)),  # a 0-based file: clipped, not -1
-            ((1, 1, 11, 6), (5, 10), (0, 0, 10, 5)),
-        ],
+        ("corners", "expected"),
+        [((1, 1, 10, 5), (0, 0, 10, 5)), ((3, 2, 4, 5), (2, 1, 4, 5)), ((1.5, 2.25, 7.5, 8.75), (0.5, 1.25, 7.5, 8.75))],
     )
-    def test_half_open_by_hand(self, corners, size, expected):
-        """Row 2: x1 - 1, y1 - 1, x2, y2; what leaves the picture by a pixel is clipped in silence."""
-        assert half_open(corners, size) == expected
-        assert box_problem(corners, size) is None
+    def test_half_open_by_hand(self, corners, expected):
+        """Row 2: x1 - 1, y1 - 1, x2, y2."""
+        assert half_open(corners) == expected
 
     def test_a_box_covers_as_many_pixels_as_the_devkit_counts(self, make_voc):
         """Rows 1 and 2: the half-open area is the devkit's (x2 - x1 + 1) * (y2 - y1 + 1)."""
-        from frcnn.data.dataset import load_dataset
-
         root = make_voc({"a": [("cat", (11, 5, 20, 7))]}, {"train": ["a"]})
         (example,) = load_dataset([root], "train").examples
         assert example.target.boxes.tolist() == [[10, 4, 20, 7]]
         assert box_area(example.target.boxes).item() == (20 - 11 + 1) * (7 - 5 + 1)
 
     @pytest.mark.parametrize("corners", [(5, 2, 5, 8), (2, 5, 8, 5), (8, 2, 5, 8), (2, 8, 5, 5), (7, 7, 7, 7)])
-    def test_validity_is_judged_on_the_numbers_of_the_file(self, corners):
+    def test_validity_is_judged_on_the_numbers_of_the_file(self, make_voc, corners):
         """Row 2: xmax > xmin and ymax > ymin before conversion, which would make (5, 2, 5, 8) one pixel wide."""
-        problem = box_problem(corners, (20, 20))
-        assert problem is not None
-        assert "no area" in problem
+        index = opened(make_voc({"a": [("cat", corners)]}, {"train": ["a"]})).read()
+        assert index.faults.tolist() == [NO_AREA]
 
-    @pytest.mark.parametrize(
-        "corners",
-        [(-1, 1, 9, 9), (1, -0.5, 9, 9), (1, 1, 12, 9), (1, 1, 9, 11.5), (13, 2, 17, 8), (-9, -9, -2, -2)],
-    )
-    def test_more_than_a_pixel_outside(self, corners):
-        """Row 2: only what leaves the picture by at most 1 px is clipped."""
-        problem = box_problem(corners, (10, 10))
-        assert problem is not None
-        assert "10x10" in problem
-
-    @pytest.mark.parametrize("corners", [(11, 2, 11.5, 8), (2, 0, 5, 1e-9)])
-    def test_nothing_left_inside(self, corners):
-        """A box that is within the margin, yet without area after clipping, is no box."""
-        assert box_problem(corners, (10, 10)) is not None
-
-    @pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
-    def test_no_number(self, number):
-        assert box_problem((1, 1, number, 5), (9, 9)) == "is not made of four numbers"
-
-    def test_any_valid_box_lies_inside_and_has_area(self):
-        """By law, over all whole-numbered boxes in and around a small picture."""
-        height, width = 4, 6
-        sides = range(-2, 9)
-        boxes = [(a, b, c, d) for a in sides for b in sides for c in sides for d in sides]
-        valid = [half_open(box, (height, width)) for box in boxes if box_problem(box, (height, width)) is None]
-        assert valid
-        assert all(0 <= x1 < x2 <= width and 0 <= y1 < y2 <= height for x1, y1, x2, y2 in valid)
-        assert {(0, 0, width, height), (0, 0, 2, 2), (1, 1, 3, 3)} <= set(valid)
+    @pytest.mark.parametrize("number", ["x", "nan", ""])
+    def test_what_is_no_number_is_a_bad_box(self, make_voc, number):
+        index = opened(make_voc({"a": [("cat", (1, 1, number, 5))]}, {"train": ["a"]})).read()
+        assert index.faults.tolist() == [NOT_FOUR_NUMBERS]
 
 
 class TestAnnotation:
@@ -188,34 +163,27 @@ class TestAnnotation:
 class TestSets:
     def test_a_set_and_its_splits(self, make_voc):
         root = make_voc({"a": [], "b": [], "c": []}, {"train": ["b", "a"], "val": ["c"]})
-        (found,) = find_voc_sets(root)
+        found = opened(root)
         assert found.folder == root
         assert found.splits == {"train": ("b", "a"), "val": ("c",), "trainval": ("b", "a", "c")}
 
     def test_lists_may_hold_blank_lines_marks_and_repeats(self, make_voc):
         root = make_voc({"a": [], "b": []}, {"train": ["a"]})
         (root / "ImageSets/Main/train.txt").write_bytes(b"\xef\xbb\xbfb\r\n\r\n  a  \r\nb\r\n")
-        assert find_voc_sets(root)[0].splits["train"] == ("b", "a")
+        assert opened(root).splits["train"] == ("b", "a")
 
     def test_lists_of_classes_are_no_splits(self, make_voc):
         root = make_voc({"a": []}, {"trainval": ["a"], "cat_trainval": ["a"]})
-        assert list(find_voc_sets(root)[0].splits) == ["trainval"]
+        assert list(opened(root).splits) == ["trainval"]
 
     def test_without_image_sets_everything_is_trainval(self, make_voc):
         root = make_voc({"b": [], "a": []})
-        assert find_voc_sets(root)[0].splits == {"trainval": ("a", "b")}
-
-    @pytest.mark.parametrize("above", ["VOCdevkit", "."])
-    def test_years_are_found_below(self, make_voc, tmp_path, above):
-        for name in ("VOCdevkit/VOC2012", "VOCdevkit/VOC2007", "VOCdevkit/.hidden"):
-            make_voc({"a": []}, {"train": ["a"]}, name=name)
-        names = [found.folder.name for found in find_voc_sets(tmp_path / above)]
-        assert names == ["VOC2007", "VOC2012"]
+        assert opened(root).splits == {"trainval": ("a", "b")}
 
     def test_the_picture_is_found_by_id_before_its_name_in_the_file(self, make_voc):
         """As the devkit does it: file names in annotations are often those of another machine."""
         root = make_voc({"a": [], "b": []}, {"train": ["a", "b"]})
-        (found,) = find_voc_sets(root)
+        found = opened(root)
         named_b = Annotation(root / "Annotations/a.xml", "b.jpg", ())
         assert found.picture(named_b).name == "a.jpg"
         by_name = Annotation(root / "Annotations/zzz.xml", "b.jpg", ())
@@ -224,30 +192,25 @@ class TestSets:
     def test_other_kinds_of_picture(self, make_voc):
         root = make_voc({"a": []}, {"train": ["a"]})
         (root / "JPEGImages/a.jpg").rename(root / "JPEGImages/a.PNG")
-        (found,) = find_voc_sets(root)
+        found = opened(root)
         assert found.picture(Annotation(found.annotation("a"), "", ())).name == "a.PNG"
 
     def test_a_missing_picture(self, make_voc):
         root = make_voc({"a": []}, {"train": ["a"]})
         (root / "JPEGImages/a.jpg").unlink()
-        (found,) = find_voc_sets(root)
-        with pytest.raises(DataError, match=r"a\.xml: its picture .*JPEGImages/a\.jpg is missing"):
-            found.picture(Annotation(found.annotation("a"), "", ()))
+        found = opened(root)
+        assert found.picture(Annotation(found.annotation("a"), "", ())) is None
+        assert found.read().states.tolist() == [NO_PICTURE]
 
-    def test_no_such_folder(self, tmp_path):
-        assert "does not exist" in fails(tmp_path / "absent")
-
-    def test_a_file(self, tmp_path):
-        (tmp_path / "photo.jpg").touch()
-        assert "photo.jpg: is a file" in fails(tmp_path / "photo.jpg")
-
-    def test_an_empty_folder(self, tmp_path):
-        assert fails(tmp_path) == (
-            f"{tmp_path}: is no VOC data set (a folder with Annotations and JPEGImages, or one that holds such folders)"
-        )
+    def test_no_voc_set(self, tmp_path):
+        assert recognise_voc(tmp_path) is None
+        assert recognise_voc(tmp_path / "absent") is None
 
     def test_annotations_without_pictures(self, tmp_path):
+        """Where names know no case, COCO's folder of JSON files is called so too."""
         (tmp_path / "Annotations").mkdir()
+        assert recognise_voc(tmp_path) is None
+        (tmp_path / "Annotations/a.xml").touch()
         assert "has Annotations but no JPEGImages" in fails(tmp_path)
 
     def test_no_annotation(self, tmp_path):

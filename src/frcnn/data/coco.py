@@ -65,6 +65,8 @@ def recognise_coco(path: Path) -> CocoSet | None:
             return None
         root = path.parent.parent if path.parent.name == "annotations" else path.parent
         return CocoSet(root, (_part(path),))
+    if not path.is_dir():
+        return None
     files = [file for folder in (path, path / "annotations") for file in _instance_files(folder)]
     files += [file for child in _children(path) if FOLDERS.match(child.name) for file in _instance_files(child)]
     return CocoSet(path, tuple(map(_part, files))) if files else None

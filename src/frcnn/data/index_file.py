@@ -83,19 +83,19 @@ def fingerprint_of(source: Source) -> tuple[str, float]:
     """A digest of the names, sizes and times of all files, and the youngest of these times."""
     digest, youngest = hashlib.blake2b(f"{FORMAT}".encode(), digest_size=16), 0.0
     for path in source.files():
-        for name, stat in _stats(path):
+        for name, stat in _stats(path, os.path.relpath(path, source.root)):
             digest.update(f"{name}\0{stat.st_size}\0{stat.st_mtime_ns}\0".encode("utf-8", "surrogateescape"))
             youngest = max(youngest, stat.st_mtime)
     return digest.hexdigest(), youngest
 
 
-def _stats(path: Path) -> Iterable[tuple[str, os.stat_result]]:
+def _stats(path: Path, name: str) -> Iterable[tuple[str, os.stat_result]]:
     """Of a file, or of all files in a folder, by name; of what is not there nothing, which differs from any file."""
     try:
         if not path.is_dir():
-            return [(str(path), path.stat())]
+            return [(name, path.stat())]
         with os.scandir(path) as entries:
-            return sorted((entry.path, entry.stat()) for entry in entries if entry.is_file())
+            return sorted((f"{name}/{entry.name}", entry.stat()) for entry in entries if entry.is_file())
     except FileNotFoundError:
         return []
 

@@ -37,7 +37,7 @@ class _Reader:
         self.path, self.file = path, file
         self.text, self.at = "", 0
         self.lines = 1  # up to the window
-        self.chunk = CHUNK
+        self.chunk, self.ended = CHUNK, False
 
     def items(self, names: Container[str]) -> Iterator[tuple[str, Any]]:
         self.expect("{")
@@ -75,14 +75,13 @@ class _Reader:
             try:
                 value, end = _decode(self.text, self.at)
             except json.JSONDecodeError as error:
-                if len(self.text) - self.at >= LARGEST_ITEM or not self.read_on():
+                if self.ended or len(self.text) - self.at >= LARGEST_ITEM:
                     raise self.error(error.msg, error.pos) from error
-                continue
-            if end == len(self.text) and self.read_on():  # a number may go on
-                continue
-            self.at = end
-            self.chunk = CHUNK
-            return value
+            else:
+                if self.ended or len(self.text) - end >= len("e+1"):  # else a number may go on
+                    self.at, self.chunk = end, CHUNK
+                    return value
+            self.read_on()
 
     def expect(self, sign: str) -> None:
         if self.next_sign() != sign:
@@ -96,16 +95,16 @@ class _Reader:
                 self.at += 1
             if self.at < len(self.text):
                 return self.text[self.at]
-            if not self.read_on():
+            if self.ended:
                 return ""
+            self.read_on()
 
-    def read_on(self) -> bool:
+    def read_on(self) -> None:
         """Move the window: drop what was read, add twice as much as the last time, since decoding begins anew."""
         more = self.file.read(self.chunk)
         self.chunk *= 2
         self.lines += self.text.count("\n", 0, self.at)
-        self.text, self.at = self.text[self.at :] + more, 0
-        return bool(more)
+        self.text, self.at, self.ended = self.text[self.at :] + more, 0, not more
 
     def error(self, what: str, at: int | None = None) -> DataError:
         line = self.lines + self.text.count("\n", 0, self.at if at is None else at)

@@ -143,7 +143,7 @@ def _add(builder: IndexBuilder, voc: VocSet, identity: str) -> int:
 def _add_picture(builder: IndexBuilder, voc: VocSet, annotation: Annotation, name: str) -> int:
     picture = voc.picture(annotation)
     if picture is None:
-        return builder.add_picture("", name, NO_SIZE, state=NO_PICTURE)
+        return builder.add_picture(f"JPEGImages/{annotation.path.stem}.jpg", name, NO_SIZE, state=NO_PICTURE)
     relative = str(picture.relative_to(voc.folder))
     try:
         return builder.add_picture(relative, name, read_size(picture))

@@ -4,6 +4,7 @@ The splits and the names of the classes stand in a YAML file; without one, folde
 splits, and classes.txt, where there is one, has the names. Outlines (more numbers in a line) become their boxes.
 """
 
+import itertools
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from frcnn.errors import DataError
 FOLDERS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 NAME_FILES = ("classes.txt", "obj.names", "_darknet.labels")
 WHOLE = "trainval"  # the split of a set that has none
+LOOKED_AT = 100  # pictures, to recognise a folder: most may have no objects
 NO_SIZE = (0, 0)
 
 
@@ -75,6 +77,8 @@ def recognise_yolo(path: Path) -> YoloSet | None:
     """The set that a YAML file describes, or that lies in a folder; None where there is none. Raises DataError."""
     if path.is_file():
         return _described(path) if path.suffix.lower() in (".yaml", ".yml") else None
+    if not path.is_dir():
+        return None
     for name in ("data.yaml", "dataset.yaml", "data.yml", "dataset.yml"):
         if (path / name).is_file():
             return _described(path / name)
@@ -216,19 +220,12 @@ def _bare(folder: Path) -> YoloSet | None:
     base = folder / "images" if (folder / "images").is_dir() else folder
     named = {split: child for name, split in FOLDERS.items() if (child := base / name).is_dir()}
     splits = {split: (child,) for split, child in named.items()} or {WHOLE: (base,)}
-    has_labels = any(label_of(picture).is_file() for places in splits.values() for picture in _some(places[0]))
-    return YoloSet(folder, splits, _listed_names(folder)) if has_labels else None
-
-
-def _some(folder: Path) -> Iterator[Path]:
-    """A few pictures of a folder: enough to recognise what it is."""
-    seen = 0
-    for path in folder.rglob("*"):
-        if path.suffix.lower() in PICTURE_SUFFIXES:
-            yield path
-            seen += 1
-        if seen == 100:
-            return
+    is_plain = base == folder and not named  # then what lies below may be sets of their own
+    looked_at = folder.glob("*") if is_plain else (path for (place,) in splits.values() for path in place.rglob("*"))
+    pictures = itertools.islice((path for path in looked_at if path.suffix.lower() in PICTURE_SUFFIXES), LOOKED_AT)
+    if any(label_of(picture).is_file() for picture in pictures):
+        return YoloSet(folder, splits, _listed_names(folder))
+    return None
 
 
 def _listed_names(folder: Path) -> tuple[str, ...]:

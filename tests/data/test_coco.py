@@ -1,0 +1,208 @@
+"""The reader of COCO's JSON files: ids, splits, where the pictures lie, and what is refused."""
+
+import json
+import math
+import os
+
+import pytest
+from PIL import Image
+
+from frcnn.data.box_faults import NO_AREA, NOT_FOUR_NUMBERS
+from frcnn.data.coco import CocoSet, corners_of, recognise_coco, split_of
+from frcnn.data.dataset import load_dataset
+from frcnn.data.index import CROWD, DIFFICULT
+from frcnn.errors import DataError
+
+
+def content(**changes):
+    """Two pictures, two classes whose ids are neither in order nor without gaps, three objects not in order."""
+    return {
+        "images": [
+            {"id": 70, "file_name": "one.jpg", "height": 48, "width": 64},
+            {"id": 5, "file_name": "two.jpg", "height": 30, "width": 40},
+        ],
+        "annotations": [
+            {"id": 11, "image_id": 5, "category_id": 90, "bbox": [1, 2, 10.5, 20], "area": 99.5, "iscrowd": 0},
+            {"id": 12, "image_id": 70, "category_id": 3, "bbox": [0, 0, 64, 48], "iscrowd": 1},
+            {"id": 13, "image_id": 5, "category_id": 3, "bbox": [5, 5, 5, 5], "ignore": 1},
+        ],
+        "categories": [{"id": 90, "name": "zebra"}, {"id": 3, "name": "ant"}, {"id": 44, "name": "unseen"}],
+    } | changes
+
+
+@pytest.fixture
+def write(tmp_path):
+    """Writes a JSON file, and pictures for it into a folder."""
+
+    def write_file(what, name="annotations/instances_train2017.json", folder="train2017"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(what))
+        for image in what.get("images", []):
+            picture = tmp_path / folder / image["file_name"]
+            picture.parent.mkdir(parents=True, exist_ok=True)
+            Image.new("RGB", (image["width"], image["height"])).save(picture)
+        return path
+
+    return write_file
+
+
+def opened(path) -> CocoSet:
+    found = recognise_coco(path)
+    assert found is not None
+    return found
+
+
+def refused(path) -> str:
+    with pytest.raises(DataError) as caught:
+        opened(path).read()
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_by_hand(write, tmp_path, reverse):
+    """Row 5 of users.md: any ids; the lists may stand in any order."""
+    whole = content()
+    write(dict(reversed(whole.items())) if reverse else whole)
+    index = opened(tmp_path).read()
+    assert index.class_names == ("ant", "unseen", "zebra")
+    assert index.category_ids == (3, 44, 90)
+    assert index.splits["train"].tolist() == [0, 1]
+    assert [index.picture_names[i] for i in range(2)] == ["train2017/one.jpg", "train2017/two.jpg"]
+    assert index.annotation_names[int(index.annotation_of[1])] == "annotations/instances_train2017.json"
+    assert index.identities.tolist() == [70, 5]
+    assert index.object_identities.tolist() == [12, 11, 13]  # by picture
+    assert index.boxes.tolist() == [[0, 0, 64, 48], [1, 2, 11.5, 22], [5, 5, 10, 10]]
+    assert index.class_ids.tolist() == [0, 2, 0]
+    assert index.flags.tolist() == [CROWD, 0, DIFFICULT]
+    assert [area for area in index.areas.tolist() if not math.isnan(area)] == [99.5]
+
+
+def test_as_a_data_set(write, tmp_path):
+    """Crowds and difficult objects are both to be ignored; classes stand in the order of their ids."""
+    write(content())
+    dataset = load_dataset([tmp_path], "train")
+    assert dataset.class_names == ("ant", "unseen", "zebra")
+    one, two = dataset.examples
+    assert (one.identity, one.size, one.picture) == (70, (48, 64), tmp_path / "train2017/one.jpg")
+    assert one.target.ignored.tolist() == [True]
+    assert two.target.ignored.tolist() == [False, True]
+    assert two.areas.tolist()[0] == 99.5
+    assert dataset.count_learnt() == 1
+
+
+def test_files_are_splits(write, tmp_path):
+    """Ids may be the same in both; a class of one name is one class, whatever its id."""
+    write(content())
+    other = content(categories=[{"id": 1, "name": "zebra"}, {"id": 2, "name": "bee"}], annotations=[])
+    other["annotations"] = [{"id": 11, "image_id": 70, "category_id": 1, "bbox": [1, 1, 5, 5]}]
+    write(other, "annotations/instances_val2017.json", "val2017")
+    index = opened(tmp_path).read()
+    assert {name: numbers.tolist() for name, numbers in index.splits.items()} == {"train": [0, 1], "val": [2, 3]}
+    assert index.class_names == ("ant", "unseen", "zebra", "bee")
+    assert index.category_ids == (3, 44, 90, 2)
+    assert index.class_ids[index.objects_of(2)].tolist() == [2]
+    assert index.picture_names[2] == "val2017/one.jpg"
+
+
+@pytest.mark.parametrize(
+    ("name", "split"),
+    [
+        ("annotations/instances_train2017.json", "train"),
+        ("annotations/instances_val2014.json", "val"),
+        ("annotations/image_info_test-dev2017.json", "test"),
+        ("valid/_annotations.coco.json", "val"),
+        ("test/_annotations.coco.json", "test"),
+        ("trainval.json", "trainval"),
+        ("annotations.json", "trainval"),
+        ("retrained.json", "trainval"),
+    ],
+)
+def test_the_split_of_a_file(tmp_path, name, split):
+    assert split_of(tmp_path / "set" / name) == split
+
+
+@pytest.mark.parametrize(
+    ("name", "folder"),
+    [
+        ("annotations/instances_train2017.json", "train2017"),
+        ("annotations/instances_train2017.json", "images/train2017"),
+        ("annotations/instances_train2017.json", "images"),
+        ("annotations/instances_train2017.json", "."),
+        ("train/_annotations.coco.json", "train"),
+        ("annotations.json", "images"),
+        ("annotations.json", "."),
+    ],
+)
+def test_where_pictures_lie(write, tmp_path, name, folder):
+    write(content(), name, folder)
+    index = opened(tmp_path).read()
+    assert (tmp_path / index.picture_names[0]).is_file()
+    assert os.path.normpath(tmp_path / index.picture_names[0]) == os.path.normpath(tmp_path / folder / "one.jpg")
+
+
+def test_a_file_that_is_named_is_the_set(write, tmp_path):
+    path = write(content())
+    write(content(), "annotations/instances_val2017.json", "val2017")
+    assert list(opened(path).read().splits) == ["train"]
+    assert opened(path).title != opened(tmp_path).title
+
+
+def test_files_of_other_tasks_are_passed_over(write, tmp_path):
+    write(content())
+    for name in ("captions_train2017", "person_keypoints_train2017", "stuff_train2017"):
+        write(content(), f"annotations/{name}.json")
+    (tmp_path / "package.json").write_text('{"name": "no data set"}')
+    assert [part.path.name for part in opened(tmp_path).parts] == ["instances_train2017.json"]
+
+
+def test_no_coco_set(tmp_path):
+    assert recognise_coco(tmp_path) is None
+    assert recognise_coco(tmp_path / "absent.json") is None
+    (tmp_path / "a.txt").touch()
+    assert recognise_coco(tmp_path / "a.txt") is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"categories": []}, "the category_id 90, which is none of its categories"),
+        ({"images": []}, "the image_id 5, which is none of its images"),
+        ({"images": [{"id": "x", "file_name": "a.jpg", "height": 1, "width": 1}]}, "no whole number as its 'id'"),
+        ({"images": [{"id": 1, "height": 1, "width": 1}]}, "image 1 has no file_name"),
+        ({"images": [{"id": 1, "file_name": "a.jpg", "width": 1}]}, "image 1 has no whole number as its 'height'"),
+        ({"annotations": [{"id": 4, "category_id": 3, "bbox": [1, 1, 2, 2]}]}, "annotation 4 has no whole number"),
+        ({"annotations": [[1]]}, "an item of 'annotations' is no object"),
+        ({"categories": [{"id": 3}]}, "category 3 has no name"),
+    ],
+)
+def test_what_is_wrong_is_told_in_one_line(tmp_path, changes, message):
+    path = tmp_path / "instances_train.json"
+    path.write_text(json.dumps(content(**changes)))
+    assert message in refused(path)
+    assert refused(path).startswith(str(path))
+
+
+def test_boxes_that_cannot_be(tmp_path):
+    boxes = [[1, 1, 0, 5], [1, 1, -3, 5], [1, 2, 3], None, ["1", 2, 3, 4], [1, 2, 3, True]]
+    objects = [{"id": i, "image_id": 5, "category_id": 3, "bbox": box} for i, box in enumerate(boxes)]
+    path = tmp_path / "instances_train.json"
+    path.write_text(json.dumps(content(annotations=objects)))
+    assert opened(path).read().faults.tolist() == [NO_AREA] * 2 + [NOT_FOUR_NUMBERS] * 4
+    message = pytest.raises(DataError, load_dataset, [path], "train").value.args[0]
+    assert "two.jpg: the box (1, 1, 0, 5) of object 1 (ant) has no area" in message
+
+
+def test_corners():
+    assert corners_of([1, 2.5, 3, 4]) == (1, 2.5, 4, 6.5)
+
+
+def test_cocos_example(shared):
+    """A hundred pictures of COCO: 839 objects, nine of them crowds."""
+    index = opened(shared / "data/metrics/coco_fakebbox100/instances_val2014_100.json").read()
+    assert len(index) == 100
+    assert len(index.boxes) == 839
+    assert int((index.flags == CROWD).sum()) == 9
+    assert not index.faults.any()
+    assert len(index.class_names) == 80

@@ -1,0 +1,136 @@
+"""An index on the disk: used while nothing has changed, and not a moment longer."""
+
+import os
+import pickle
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from frcnn.data.index import as_arrays, as_facts
+from frcnn.data.index_file import cache_folder, index_path, open_index
+from frcnn.data.voc import VocSet, recognise_voc
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch) -> Path:
+    monkeypatch.setenv("FRCNN_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "indices"
+
+
+@pytest.fixture
+def root(make_voc) -> Path:
+    root = make_voc({"a": [("cat", (1, 1, 20, 30))], "b": []}, {"train": ["a"], "val": ["b"]})
+    settle(root)
+    return root
+
+
+def settle(root: Path) -> None:
+    """As if it had lain there for an hour."""
+    for path in root.rglob("*"):
+        os.utime(path, (time.time() - 3600,) * 2)
+
+
+def opened(root: Path) -> VocSet:
+    found = recognise_voc(root)
+    assert found is not None
+    return found
+
+
+@pytest.fixture
+def reads(monkeypatch) -> list[VocSet]:
+    """How often annotations were read."""
+    counted: list[VocSet] = []
+    read = VocSet.read
+    monkeypatch.setattr(VocSet, "read", lambda self: counted.append(self) or read(self))
+    return counted
+
+
+def test_the_second_time_it_is_not_read(root, cache, reads):
+    first, second = open_index(opened(root)), open_index(opened(root))
+    assert len(reads) == 1
+    assert as_facts(first) == as_facts(second)
+    for name, values in as_arrays(opened(root).read()).items():
+        np.testing.assert_array_equal(as_arrays(second)[name], values)
+    assert [path.suffix for path in cache.iterdir()] == [".index"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda root: (root / "Annotations/a.xml").write_text((root / "Annotations/b.xml").read_text()),
+        lambda root: (root / "Annotations/c.xml").write_text("<annotation/>"),
+        lambda root: (root / "JPEGImages/b.jpg").unlink(),
+        lambda root: (root / "JPEGImages/a.jpg").rename(root / "JPEGImages/a.jpeg"),
+        lambda root: os.utime(root / "Annotations/a.xml", (1, 1)),
+        lambda root: (root / "ImageSets/Main/val.txt").write_text("a\n"),
+        lambda root: (root / "ImageSets/Main/test.txt").write_text("a\n"),
+    ],
+)
+def test_any_change_makes_it_anew(root, reads, change):
+    open_index(opened(root))
+    change(root)
+    kept = open_index(opened(root))
+    assert len(reads) == 2
+    for name, values in as_arrays(opened(root).read()).items():
+        np.testing.assert_array_equal(as_arrays(kept)[name], values)
+
+
+def test_it_can_be_made_anew_without_a_change(root, reads):
+    open_index(opened(root))
+    open_index(opened(root), anew=True)
+    assert len(reads) == 2
+
+
+def test_what_was_written_a_moment_ago_is_not_kept(make_voc, cache):
+    """It may be written once more within the grain of the clock, with the same size: that would not be noticed."""
+    open_index(opened(make_voc({"a": []}, {"train": ["a"]})))
+    assert not cache.exists() or not list(cache.iterdir())
+
+
+@pytest.mark.parametrize("content", [b"", b"no index", b"PK\x03\x04"])
+def test_a_broken_file_is_made_anew(root, reads, content):
+    open_index(opened(root))
+    index_path(opened(root)).write_bytes(content)
+    assert len(open_index(opened(root))) == 2
+    open_index(opened(root))
+    assert len(reads) == 2
+
+
+def test_a_cut_file_is_made_anew(root, reads):
+    open_index(opened(root))
+    path = index_path(opened(root))
+    path.write_bytes(path.read_bytes()[:-200])
+    assert len(open_index(opened(root))) == 2
+    assert len(reads) == 2
+
+
+def test_without_a_place_for_it_it_is_read_each_time(root, tmp_path, monkeypatch, reads):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("FRCNN_CACHE", str(tmp_path / "file"))
+    for times in (1, 2):
+        assert len(open_index(opened(root))) == 2
+        assert len(reads) == times
+
+
+def test_the_place(monkeypatch, tmp_path):
+    monkeypatch.delenv("FRCNN_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert cache_folder() == tmp_path / "frcnn" / "indices"
+
+
+def test_it_is_one_set_by_whatever_path(root, reads, monkeypatch):
+    monkeypatch.chdir(root.parent)
+    open_index(opened(root))
+    open_index(opened(Path(root.name)))
+    assert len(reads) == 1
+
+
+def test_it_travels_to_other_processes(root):
+    """Where processes are spawned, not forked."""
+    open_index(opened(root))
+    index = open_index(opened(root))
+    again = pickle.loads(pickle.dumps(index))
+    for name, values in as_arrays(index).items():
+        np.testing.assert_array_equal(as_arrays(again)[name], values)

@@ -1,0 +1,204 @@
+"""The reader of YOLO's text files: fractions, names, splits, and what is refused."""
+
+import pytest
+from PIL import Image
+
+from frcnn.data.box_faults import OUTSIDE
+from frcnn.data.dataset import load_dataset
+from frcnn.data.index import NO_PICTURE, UNREADABLE
+from frcnn.data.yolo import YoloSet, as_fractions, label_of, read_labels, recognise_yolo
+from frcnn.errors import DataError
+
+
+@pytest.fixture
+def put(tmp_path):
+    """Writes a picture of 64x48 and the text beside it, or in `labels`."""
+
+    def write(name: str, labels: str | None = "0 0.5 0.5 0.25 0.5\n", size=(64, 48)) -> None:
+        picture = tmp_path / name
+        picture.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", size).save(picture)
+        if labels is not None:
+            label_of(picture).parent.mkdir(parents=True, exist_ok=True)
+            label_of(picture).write_text(labels)
+
+    return write
+
+
+def opened(path) -> YoloSet:
+    found = recognise_yolo(path)
+    assert found is not None
+    return found
+
+
+def refused(path) -> str:
+    with pytest.raises(DataError) as caught:
+        opened(path).read()
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def described(tmp_path, text: str):
+    path = tmp_path / "data.yaml"
+    path.write_text(text)
+    return path
+
+
+def test_by_hand(put, tmp_path):
+    put("images/train/a.jpg", "1 0.5 0.5 0.25 0.5\n\n0 0.125 0.25 0.25 0.5\n")
+    put("images/train/b.jpg", None)  # no text file: nothing in it
+    put("images/val/c.jpg", "")
+    path = described(tmp_path, "train: images/train\nval: images/val\nnames: [dog, cat]\n")
+    index = opened(path).read()
+    assert index.class_names == ("dog", "cat")  # the file's order
+    assert {name: numbers.tolist() for name, numbers in index.splits.items()} == {"train": [0, 1], "val": [2]}
+    assert index.boxes.tolist() == [[24, 12, 40, 36], [0, 0, 16, 24]]
+    assert index.class_ids.tolist() == [1, 0]
+    assert index.first_object.tolist() == [0, 2, 2, 2]
+    assert index.annotation_names[0] == "labels/train/a.txt"
+    dataset = load_dataset([tmp_path], "train")
+    assert dataset.class_names == ("dog", "cat")
+    assert dataset.examples[0].target.ignored.tolist() == [False, False]
+
+
+def test_outlines_become_boxes_and_a_confidence_is_passed_over(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("0 0.1 0.2 0.5 0.1 0.4 0.9\n2 0.5 0.5 0.2 0.4 0.87\n")
+    outline, box = read_labels(path)
+    assert outline.box == (0.1, 0.1, 0.5, 0.9)
+    assert (box.line, box.class_number) == (2, 2)
+    assert box.box == pytest.approx((0.4, 0.3, 0.6, 0.7))
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("names: [dog, cat]", ("dog", "cat")),
+        ("names: {0: dog, 1: cat}", ("dog", "cat")),
+        ("names:\n  1: cat\n  0: dog", ("dog", "cat")),
+        ("names: [1, 2.5]", ("1", "2.5")),
+    ],
+)
+def test_names(put, tmp_path, text, names):
+    put("images/train/a.jpg", "")
+    assert opened(described(tmp_path, f"train: images/train\n{text}\n")).names == names
+
+
+@pytest.mark.parametrize("value", ["images/train", "[images/train]", "./images/train/", "list.txt", "../images/train"])
+def test_the_ways_to_name_pictures(put, tmp_path, value):
+    """A folder, several, a list of pictures; and the ../ that exports have, which lie beside the YAML all the same."""
+    put("images/train/a.jpg")
+    (tmp_path / "list.txt").write_text("./images/train/a.jpg\n\n")
+    assert len(opened(described(tmp_path, f"train: {value}\nnames: [dog]\n")).read()) == 1
+
+
+def test_a_path_that_was_right_elsewhere(put, tmp_path):
+    put("images/train/a.jpg")
+    path = described(tmp_path, "path: /home/someone/set\ntrain: images/train\nnames: [dog]\n")
+    assert len(opened(path).read()) == 1
+
+
+@pytest.mark.parametrize(
+    ("names", "splits"),
+    [
+        (("images/train/a.jpg", "images/val/b.jpg"), {"train": 1, "val": 1}),
+        (("train/images/a.jpg", "valid/images/b.jpg", "test/images/c.jpg"), {"train": 1, "val": 1, "test": 1}),
+        (("images/a.jpg", "images/b.jpg"), {"trainval": 2}),
+        (("a.jpg", "below/b.png"), {"trainval": 2}),
+    ],
+)
+def test_a_folder_without_a_description(put, tmp_path, names, splits):
+    """Classes are called by their numbers."""
+    for name in names:
+        put(name, "2 0.5 0.5 0.5 0.5\n")
+    index = opened(tmp_path).read()
+    assert {name: len(numbers) for name, numbers in index.splits.items()} == splits
+    assert index.class_names == ("2",)
+
+
+@pytest.mark.parametrize("name", ["classes.txt", "labels/classes.txt", "obj.names"])
+def test_names_in_a_list(put, tmp_path, name):
+    put("images/a.jpg", "1 0.5 0.5 0.5 0.5\n")
+    (tmp_path / name).write_text("dog\ncat\n\n")
+    index = opened(tmp_path).read()
+    assert index.class_names == ("dog", "cat")
+    assert index.class_ids.tolist() == [1]
+
+
+def test_pictures_alone_are_no_set(put, tmp_path):
+    put("images/a.jpg", None)
+    assert recognise_yolo(tmp_path) is None
+    assert recognise_yolo(tmp_path / "images/a.jpg") is None
+
+
+@pytest.mark.parametrize(
+    ("picture", "label"),
+    [
+        ("set/images/train/a.jpg", "set/labels/train/a.txt"),
+        ("images/set/images/a.b.png", "images/set/labels/a.b.txt"),
+        ("set/a.jpg", "set/a.txt"),
+        ("set/images.jpg", "set/images.txt"),
+    ],
+)
+def test_where_the_objects_of_a_picture_stand(tmp_path, picture, label):
+    assert label_of(tmp_path / picture) == tmp_path / label
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("0 0.5 0.5 0.5", "line 1: has 4 numbers"),
+        ("0 0.5 0.5 0.5 0.5\n0 a 0.5 0.5 0.5", "line 2: holds something that is no number"),
+        ("7 0.5 0.5 0.5 0.5", "line 1: has the class 7, but there are 2 classes"),
+        ("-1 0.5 0.5 0.5 0.5", "line 1: has the class -1"),
+        ("inf 0.5 0.5 0.5 0.5", "line 1: holds something that is no number"),
+    ],
+)
+def test_what_is_wrong_names_the_line(put, tmp_path, text, message):
+    put("images/train/a.jpg", text)
+    path = described(tmp_path, "train: images/train\nnames: [dog, cat]\n")
+    assert refused(path).startswith(f"{tmp_path / 'labels/train/a.txt'}, {message}")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("names: [dog]", "names no pictures"),
+        ("train: images/train", "has no names"),
+        ("train: images/train\nnames: {1: dog}", "do not count from 0"),
+        ("train: images/absent\nnames: [dog]", "names images/absent, but there is no"),
+        ("- 1", "is no data set"),
+        ("train: [\nnames", "is no YAML"),
+    ],
+)
+def test_a_description_that_is_wrong(put, tmp_path, text, message):
+    put("images/train/a.jpg")
+    with pytest.raises(DataError, match="data.yaml") as caught:
+        recognise_yolo(described(tmp_path, text))
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_pictures_that_cannot_be_read(put, tmp_path):
+    put("images/train/a.jpg")
+    (tmp_path / "images/train/a.jpg").write_text("no picture")
+    (tmp_path / "list.txt").write_text("images/train/absent.jpg\nimages/train/a.jpg\n")
+    path = described(tmp_path, "train: list.txt\nnames: [dog]\n")
+    assert opened(path).read().states.tolist() == [NO_PICTURE, UNREADABLE]
+    with pytest.raises(DataError, match=r"absent\.jpg is missing"):
+        load_dataset([path], "train")
+
+
+def test_numbers_that_are_no_fractions_leave_the_picture(put, tmp_path):
+    put("images/train/a.jpg", "0 32 24 16 20\n")
+    path = described(tmp_path, "train: images/train\nnames: [dog]\n")
+    assert opened(path).read().faults.tolist() == [OUTSIDE]
+
+
+def test_fractions_and_back(tmp_path):
+    """By law, with the digits that are written."""
+    corners, size = (3.25, 10.5, 60.75, 47.0), (48, 64)
+    (tmp_path / "a.txt").write_text("0 " + " ".join(f"{value:.10g}" for value in as_fractions(corners, size)))
+    (item,) = read_labels(tmp_path / "a.txt")
+    back = [fraction * side for fraction, side in zip(item.box, (64, 48, 64, 48), strict=True)]
+    assert back == pytest.approx(corners, abs=1e-6)
