@@ -22,6 +22,12 @@ VocObjects = Sequence[tuple[str, Corners] | tuple[str, Corners, bool]]
 MakeVoc = Callable[..., Path]
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _indices_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """What is kept of data sets is the tests' own."""
+    os.environ["FRCNN_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder of real data: FRCNN_SHARED, or `../shared` beside the checkout."""

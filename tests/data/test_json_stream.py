@@ -50,7 +50,7 @@ def test_a_byte_order_mark_is_no_content(tmp_path):
         ("", 1),
         ("\n\nno json", 3),
         ('{"images": [1]\n"more": 2}', 2),
-        ('{\n1: 2}', 2),
+        ("{\n1: 2}", 2),
     ],
 )
 def test_what_is_no_json_names_the_line(tmp_path, monkeypatch, chunk, text, line):

@@ -44,7 +44,11 @@ def fails(path) -> str:
 class TestBoxes:
     @pytest.mark.parametrize(
         ("corners", "expected"),
-        [((1, 1, 10, 5), (0, 0, 10, 5)), ((3, 2, 4, 5), (2, 1, 4, 5)), ((1.5, 2.25, 7.5, 8.75), (0.5, 1.25, 7.5, 8.75))],
+        [
+            ((1, 1, 10, 5), (0, 0, 10, 5)),
+            ((3, 2, 4, 5), (2, 1, 4, 5)),
+            ((1.5, 2.25, 7.5, 8.75), (0.5, 1.25, 7.5, 8.75)),
+        ],
     )
     def test_half_open_by_hand(self, corners, expected):
         """Row 2: x1 - 1, y1 - 1, x2, y2."""

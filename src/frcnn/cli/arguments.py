@@ -20,6 +20,9 @@ ScoreOption = Annotated[
 DataOption = Annotated[
     list[Path], typer.Option("--data", help="A data set; several may follow.", metavar="PATH...", show_default=False)
 ]
+ReindexOption = Annotated[
+    bool, typer.Option("--reindex", help="Read all annotations anew, also those that seem unchanged.")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the results as JSON.")]
 DebugOption = Annotated[bool, typer.Option("--debug", help="Show where an error comes from.")]
 

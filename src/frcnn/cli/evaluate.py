@@ -12,6 +12,7 @@ from frcnn.cli.arguments import (
     JsonOption,
     ModelArgument,
     PrecisionOption,
+    ReindexOption,
     ScoreOption,
 )
 from frcnn.cli.errors import one_line_errors
@@ -33,6 +34,7 @@ def evaluate(
     device: DeviceOption = "auto",
     precision: PrecisionOption = "float32",
     score: ScoreOption = None,
+    reindex: ReindexOption = False,
     as_json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
@@ -43,8 +45,11 @@ def evaluate(
         from rich.console import Console
 
         from frcnn import evaluate as run
+        from frcnn.data.dataset import open_sets
         from frcnn.progress import progress_bar
 
+        if reindex:
+            open_sets(data, reindex=True)
         with progress_bar("evaluating") as progress:
             evaluation = run(
                 model,

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from frcnn.cli.arguments import DataOption, DebugOption, DeviceOption, Precision
+from frcnn.cli.arguments import DataOption, DebugOption, DeviceOption, Precision, ReindexOption
 from frcnn.cli.errors import one_line_errors
 
 Schedule = Literal["joint", "exact", "alternating"]
@@ -41,13 +41,17 @@ def train(
     precision: Annotated[
         Precision | None, typer.Option("--precision", help="How precisely the network computes.")
     ] = None,
+    reindex: ReindexOption = False,
     debug: DebugOption = False,
 ) -> None:
     """Train a detector on your data. Classes are found in the data; Ctrl-C keeps what was learnt for --resume."""
     with one_line_errors(debug):
         from frcnn import train as run
         from frcnn.config import load_config
+        from frcnn.data.dataset import open_sets
 
+        if reindex:
+            open_sets(data, reindex=True)
         run(
             preset,
             data,

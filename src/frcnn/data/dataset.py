@@ -73,15 +73,13 @@ def load_dataset(
     split: str,
     class_names: Sequence[str] | None = None,
     bad_boxes: BadBoxes = "refuse",
-    *,
-    reindex: bool = False,
 ) -> Dataset:
     """One split of all the data sets at `paths` together; those that have no such split add nothing.
 
     Class names are those found in all splits (VOC: in alphabetical order, COCO: by category id, YOLO: as listed),
-    unless they are given. `reindex` reads the files anew, whatever is kept of them. Raises DataError.
+    unless they are given. Raises DataError.
     """
-    sets = open_sets(paths, reindex=reindex)
+    sets = open_sets(paths)
     chosen = [(one, one.index.splits[split]) for one in sets if split in splits_of(one.index)]
     if not chosen:
         raise DataError(f"{_named(sets)}: there is no split {split!r}; there is {_existing(sets)}")
@@ -90,13 +88,13 @@ def load_dataset(
 
 
 def training_splits(
-    paths: Sequence[Path], validation: float, seed: int, bad_boxes: BadBoxes = "refuse", *, reindex: bool = False
+    paths: Sequence[Path], validation: float, seed: int, bad_boxes: BadBoxes = "refuse"
 ) -> tuple[Dataset, Dataset | None]:
     """What is trained on and what is held out: `train` and `val` of each set, or a seeded share; never `test`.
 
     With `validation` 0 everything but `test` is trained on and nothing is held out. Raises DataError.
     """
-    sets = open_sets(paths, reindex=reindex)
+    sets = open_sets(paths)
     learnt: Chosen = []
     held_out: Chosen = []
     for one in sets:
@@ -118,7 +116,10 @@ def training_splits(
 
 
 def open_sets(paths: Sequence[Path], *, reindex: bool = False) -> list[OpenSet]:
-    """All sets at all paths, each once, whatever the paths by which it was reached. Raises DataError."""
+    """All sets at all paths, each once, whatever the paths by which it was reached. Raises DataError.
+
+    With `reindex` their files are read anew, whatever is kept of them.
+    """
     sets: dict[tuple[Path, str], OpenSet] = {}
     for path in paths:
         for source in find_sources(path):
