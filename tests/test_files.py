@@ -1,5 +1,6 @@
 import stat
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -9,6 +10,7 @@ from frcnn.files import (
     folder_unless_in_vain,
     make_folder,
     remove_torn_files,
+    require_room,
     write_text,
     written_whole,
 )
@@ -100,3 +102,15 @@ def test_torn_files_of_ours_are_removed_and_nobody_else_s(tmp_path):
         (tmp_path / name).write_bytes(b"")
     remove_torn_files(tmp_path, ("*.safetensors", "config.toml"))
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(kept)
+
+
+def test_room_is_required_to_the_byte_and_what_lacks_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr("shutil.disk_usage", lambda folder: SimpleNamespace(total=10**12, free=12_300_000_000))
+    require_room(tmp_path, 12_300_000_000)
+    line = f"^{tmp_path}: 12.4 GB must be free on this disk, and only 12.3 GB are: make room, or choose"
+    with pytest.raises(FrcnnError, match=line):
+        require_room(tmp_path, 12_350_000_001)
+    with pytest.raises(FrcnnError):
+        require_room(tmp_path, 12_300_000_001)
+    monkeypatch.setattr("shutil.disk_usage", lambda folder: SimpleNamespace(total=0, free=0))
+    require_room(tmp_path, 1)

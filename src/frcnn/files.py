@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from rich.filesize import decimal
+
 from frcnn.errors import FrcnnError
 
 
@@ -55,6 +57,14 @@ def file_in_the_way(folder: Path) -> Path | None:
     """What makes `folder` impossible: a file of its name, or of one of those above it."""
     nearest = next(place for place in (folder, *folder.parents) if place.exists() or place == place.parent)
     return None if nearest.is_dir() or not nearest.exists() else nearest
+
+
+def require_room(folder: Path, size: int) -> None:
+    """Refuse, before any of it is written, what would not fit on the disk of `folder`. Raises FrcnnError."""
+    disk = shutil.disk_usage(folder)
+    if disk.total and disk.free < size:  # a total of 0: a file system that does not say
+        wanted = f"{decimal(size)} must be free on this disk, and only {decimal(disk.free)} are"
+        raise FrcnnError(f"{folder}: {wanted}: make room, or choose a folder on another disk")
 
 
 def _file_beside(path: Path) -> Path:

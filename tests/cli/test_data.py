@@ -1,3 +1,12 @@
+from typing import get_args
+
+import pytest
+from localhost import serving
+from small_archives import SERVED, SMALL, TERMS
+
+from frcnn import fetching
+from frcnn.cli.data import DataSetName
+from frcnn.data.archives import PUBLISHED
 from frcnn.data.dataset import load_dataset
 
 
@@ -7,3 +16,73 @@ def test_sample_writes_a_data_set_and_says_what_to_do_with_it(run, tmp_path):
     assert f"frcnn train tiny --data {tmp_path / 'new' / 'sample'}" in outcome.out
     sizes = [len(load_dataset([tmp_path / "new" / "sample"], split)) for split in ("trainval", "test")]
     assert sum(sizes) == 12
+
+
+class TestDownload:
+    """Exit status, and one line."""
+
+    @pytest.fixture
+    def server(self, monkeypatch):
+        monkeypatch.setattr(fetching, "PAUSE", 0.001)
+        for name, published in SMALL.items():
+            monkeypatch.setitem(PUBLISHED, name, published)
+        with serving(dict(SERVED)) as running:
+            yield running
+
+    def test_it_says_whose_terms_apply_and_what_to_do_next(self, run, server, tmp_path):
+        outcome = run(
+            "data", "download", "voc2007", tmp_path, "--mirror", "http://127.0.0.1:9", "--mirror", server.address
+        )
+        assert (outcome.status, outcome.error) == (0, "")
+        path = tmp_path / "VOCdevkit"
+        first, last = outcome.out.splitlines()
+        assert first == f"voc2007: {TERMS}"
+        assert last == f"{path}: now try frcnn train mobilenet_v2_fpn --data {path}"
+        assert [path.name for path in tmp_path.iterdir()] == ["VOCdevkit"]
+
+    def test_archives_can_be_kept(self, run, server, tmp_path):
+        outcome = run("data", "download", "coco2017", tmp_path, "--mirror", server.address, "--keep-archives")
+        assert (outcome.status, outcome.error) == (0, "")
+        archives = {"annotations.zip", "val2017.zip", "train2017.zip"}
+        assert {path.name for path in tmp_path.iterdir()} == archives | {"annotations", "val2017", "train2017"}
+
+    def test_what_fails_is_a_line_and_1(self, run, server, tmp_path):
+        server.files.clear()
+        outcome = run("data", "download", "voc2007", tmp_path, "--mirror", server.address)
+        assert outcome.status == 1
+        assert outcome.error.startswith(
+            f"frcnn: trainval.tar: cannot be fetched from {server.address}/trainval.tar (HTTP"
+        )
+        assert outcome.error.count("\n") == 1
+
+    @pytest.mark.parametrize(
+        ("words", "reason"),
+        [
+            (["voc2005", "new"], "voc2005"),
+            (["voc2007"], "DIR"),
+            (["voc2007", "file"], "file: cannot be made"),
+            (["voc2007", "new", "--mirror", "localhost"], "'localhost' is no address"),
+        ],
+    )
+    def test_wrong_usage_is_a_line_and_2(self, run, server, tmp_path, monkeypatch, words, reason):
+        monkeypatch.chdir(tmp_path)
+        (tmp_path / "file").write_text("")
+        outcome = run("data", "download", *words)
+        assert outcome.status == 2
+        assert reason in outcome.error
+        assert outcome.error.count("\n") == 1
+        assert server.asked == []
+        assert not (tmp_path / "new").exists()
+
+    def test_ctrl_c_is_a_line_and_130(self, run, server, tmp_path, monkeypatch):
+        def interrupted(*arguments, **named):
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr("frcnn.data.download.fetch_file", interrupted)
+        outcome = run("data", "download", "voc2007", tmp_path, "--mirror", server.address)
+        assert outcome.status == 130
+        assert outcome.error.startswith(f"frcnn: interrupted: what was fetched stays in {tmp_path}, and the same")
+
+
+def test_the_names_of_the_command_are_those_of_the_table():
+    assert get_args(DataSetName) == tuple(PUBLISHED)

@@ -19,6 +19,7 @@ def fail_with(error: BaseException, debug: bool = False) -> int:
         (UsageError("--out: a file"), 2, "frcnn: --out: a file\n"),
         (ConfigError("train.lrr: no such key"), 2, "frcnn: train.lrr: no such key\n"),
         (KeyboardInterrupt(), 130, "frcnn: interrupted\n"),
+        (KeyboardInterrupt("a.tar stays"), 130, "frcnn: interrupted: a.tar stays\n"),
         (PermissionError(13, "Permission denied", "/srv/x"), 1, "frcnn: /srv/x: Permission denied\n"),
         (ImportError("no module named x"), 1, "frcnn: no module named x\n"),
         (

@@ -1,19 +1,21 @@
 """`frcnn data`: what is done with data sets alone."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from frcnn.cli.arguments import DebugOption
 from frcnn.cli.errors import one_line_errors
 
+DataSetName = Literal["voc2007", "voc2012", "coco2017"]
+
 app = typer.Typer(epilog="Example: frcnn data sample runs/sample", rich_markup_mode=None)
 
 
 @app.callback()
 def _root() -> None:
-    """Make a data set."""
+    """Make or fetch a data set."""
 
 
 @app.command("sample", epilog="Example: frcnn data sample runs/sample")
@@ -29,3 +31,26 @@ def sample(
 
         write_sample(folder, pictures or PICTURES, seed)
         typer.echo(f"{folder}: now try frcnn train tiny --data {folder}")
+
+
+@app.command("download", epilog="Example: frcnn data download voc2007 data")
+def download(
+    name: Annotated[DataSetName, typer.Argument(metavar="NAME", help="Which one.", show_default=False)],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder for it.", show_default=False)],
+    mirror: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--mirror", metavar="URL", help="Ask this server instead, which holds the same archives; may be repeated."
+        ),
+    ] = None,
+    keep_archives: Annotated[bool, typer.Option("--keep-archives", help="Keep them once they are unpacked.")] = False,
+    debug: DebugOption = False,
+) -> None:
+    """Fetch, check and unpack a public data set. After Ctrl-C the same command goes on where it was."""
+    with one_line_errors(debug):
+        from frcnn.data.archives import PUBLISHED
+        from frcnn.data.download import download as run
+
+        typer.echo(f"{name}: {PUBLISHED[name].terms}")
+        path = run(name, folder, mirror or (), keep_archives)
+        typer.echo(f"{path}: now try frcnn train mobilenet_v2_fpn --data {path}")

@@ -45,7 +45,7 @@ def _explained(error: BaseException) -> tuple[str, int]:
     if isinstance(error, FrcnnError):
         return str(error), WRONG_USAGE if isinstance(error, UsageError) else FAILED
     if isinstance(error, KeyboardInterrupt):
-        return "interrupted", INTERRUPTED
+        return f"interrupted: {error}" if str(error) else "interrupted", INTERRUPTED
     if isinstance(error, RuntimeError) and (mismatch := explain_mismatch(error)):
         return mismatch, FAILED
     if isinstance(error, MemoryError) or any(words in str(error) for words in OUT_OF_MEMORY):
