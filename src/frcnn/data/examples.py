@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple, overload
+from typing import overload
 
 import numpy as np
 import torch
@@ -28,7 +28,8 @@ class Example:
     areas: Float[Tensor, " G"] | None = None  # of the objects' outlines, NaN where the file does not say; COCO
 
 
-class Part(NamedTuple):
+@dataclass(frozen=True)
+class Chosen:
     """Some pictures of one data set."""
 
     root: Path
@@ -70,7 +71,7 @@ class Part(NamedTuple):
 class Examples(Sequence[Example]):
     """The pictures of all parts, one part after another."""
 
-    parts: tuple[Part, ...]
+    parts: tuple[Chosen, ...]
 
     @cached_property
     def ends(self) -> Int64[np.ndarray, " S"]:
@@ -109,7 +110,7 @@ class Examples(Sequence[Example]):
         """Objects that are trained on: with sound boxes, and not to be ignored."""
         return sum(int(np.sum((p.index.faults[p.rows] | p.index.flags[p.rows]) == 0)) for p in self.parts)
 
-    def _place(self, number: int) -> tuple[Part, int]:
+    def _place(self, number: int) -> tuple[Chosen, int]:
         if not -len(self) <= number < len(self):
             raise IndexError(f"there is no picture {number} among {len(self)}")
         number %= len(self)
