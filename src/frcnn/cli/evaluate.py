@@ -10,7 +10,6 @@ from frcnn.cli.arguments import (
     DebugOption,
     DeviceOption,
     JsonOption,
-    ModelArgument,
     PrecisionOption,
     ReindexOption,
     ScoreOption,
@@ -21,7 +20,14 @@ EXAMPLE = "Example: frcnn evaluate runs/voc/best.safetensors --data VOCdevkit/VO
 
 
 def evaluate(
-    model: ModelArgument,
+    model: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODEL",
+            help="A model file, a preset with published weights, or a COCO result file (.json).",
+            show_default=False,
+        ),
+    ],
     data: DataOption,
     split: Annotated[Literal["train", "val", "trainval", "test"], typer.Option("--split", help="Which part.")] = "test",
     out: Annotated[

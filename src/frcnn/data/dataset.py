@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Int
 
 from frcnn.data.box_faults import explain_fault
-from frcnn.data.examples import Chosen, Example, Examples
+from frcnn.data.examples import Chosen, Example, Examples, area_of
 from frcnn.data.index import NO_ANNOTATION, NO_PICTURE, UNREADABLE, Index
 from frcnn.data.index_file import open_index
 from frcnn.data.pictures import read_size
@@ -60,6 +60,10 @@ class Dataset:
         if isinstance(self.examples, Examples):
             return self.examples.picture(number)
         return self.examples[number].picture
+
+    def areas(self) -> list[np.ndarray]:
+        """Square pixels of each picture's objects: of the outline where the data set says it, else of the box."""
+        return [area_of(example) for example in self.examples]
 
     def count_learnt(self) -> int:
         """How many objects are trained on."""

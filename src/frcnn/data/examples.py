@@ -116,3 +116,13 @@ class Examples(Sequence[Example]):
         number %= len(self)
         part = int(np.searchsorted(self.ends, number, side="right"))
         return self.parts[part], number - (int(self.ends[part - 1]) if part else 0)
+
+
+def area_of(example: Example) -> Float[np.ndarray, " G"]:
+    """Square pixels of the objects: of the outline where it is known, else of the box."""
+    boxes = example.target.boxes.double()
+    of_boxes = (boxes[:, 2:] - boxes[:, :2]).prod(dim=1).numpy()
+    if example.areas is None:
+        return of_boxes
+    said = example.areas.double().numpy()
+    return np.where(np.isnan(said), of_boxes, said)

@@ -52,8 +52,8 @@ class Evaluation:
     result: VocResult
     detections: tuple[Detections, ...]
     losses: dict[str, float]  # mean over the pictures; empty where they were not asked for
-    score_threshold: float  # the model's own: VOC AP rises when it is lowered
-    seconds_per_image: float
+    score_threshold: float | None  # the model's own: VOC AP rises when it is lowered; None for detections of a file
+    seconds_per_image: float | None
     skipped_boxes: int = 0  # bad boxes of the data set that were left out, where that was asked for
     analysis: Analysis | None = None  # None where VOC's figures alone were asked for
     proposal_recall: ProposalRecall | None = None
@@ -116,12 +116,16 @@ class Evaluation:
     def _title(self) -> str:
         skipped = f" ({self.skipped_boxes} bad boxes left out)" if self.skipped_boxes else ""
         objects = f"{self.objects} objects{skipped}"
-        return f"{self.images} pictures, {objects}, detections scored above {self.score_threshold:g}"
+        scored = (
+            "all detections" if self.score_threshold is None else f"detections scored above {self.score_threshold:g}"
+        )
+        return f"{self.images} pictures, {objects}, detections{above}"
 
     def _lines(self) -> list[str]:
         losses = "  ".join(f"{name} {loss:.4f}" for name, loss in self.losses.items())
-        time = f"{self.seconds_per_image:.3f} s a picture" + (f"  losses: {losses}" if losses else "")
-        return [*([] if self.analysis is None else summary(self.analysis)), time]
+        time = [] if self.seconds_per_image is None else [f"{self.seconds_per_image:.3f} s a picture"]
+        last = "  ".join(time + ([f"losses: {losses}"] if losses else []))
+        return [*([] if self.analysis is None else summary(self.analysis)), *([last] if last else [])]
 
 
 def ranked(result: VocResult) -> list[tuple[str, ClassResult]]:

@@ -15,6 +15,7 @@ from frcnn.errors import DataError, UsageError
 from frcnn.evaluation.analysis import analyse
 from frcnn.evaluation.average_precision import evaluate_detections
 from frcnn.evaluation.mode import evaluation_mode
+from frcnn.evaluation.result_file import evaluate_result_file
 from frcnn.evaluation.results import Evaluation, write_evaluation
 from frcnn.files import file_in_the_way
 from frcnn.model.detector import FasterRCNN
@@ -53,18 +54,24 @@ def evaluate(
 ) -> Evaluation:
     """Score a model, or MODEL of the command line, on a split of a data set read with the model's own classes.
 
-    A model handed in runs where it is; one from a file runs on `device`. `out` is a folder for metrics.json,
-    per_class.csv and pictures of the curves and the confusion; `score_threshold` takes the place of the model's own;
-    `bad_boxes` as in `data.bad_boxes`. Raises FrcnnError for what cannot be used.
+    MODEL may also be a result file in COCO's format (.json), for which no pictures are needed. A model handed in runs
+    where it is; one from a file runs on `device`. `out` is a folder for metrics.json, per_class.csv and pictures of the
+    curves and the confusion; `score_threshold` takes the place of the model's own; `bad_boxes` as in
+    `data.bad_boxes`. Raises FrcnnError for what cannot be used.
     """
     if out is not None and (file := file_in_the_way(Path(out))):
         raise UsageError(f"{file}: is a file; name a folder for the results")
     check_precision(precision)
+    paths = [Path(path) for path in ([data] if isinstance(data, (str, Path)) else data)]
+    if isinstance(model, (str, Path)) and Path(model).suffix.lower() == ".json":
+        evaluation = evaluate_result_file(Path(model), paths, split, score_threshold, bad_boxes)
+        if out is not None:
+            write_evaluation(Path(out), evaluation)
+        return evaluation
     where = choose_device(device)
     network = model if isinstance(model, FasterRCNN) else open_model(model).to(where)
     network = with_score_threshold(network, score_threshold)
-    paths = [data] if isinstance(data, (str, Path)) else data
-    dataset = load_dataset([Path(path) for path in paths], split, network.class_names, bad_boxes=bad_boxes)
+    dataset = load_dataset(paths, split, network.class_names, bad_boxes=bad_boxes)
     evaluation = evaluate_model(
         network,
         dataset,
@@ -74,7 +81,8 @@ def evaluate(
         progress=progress,
     )
     targets = [example.target for example in dataset.examples]
-    evaluation = replace(evaluation, analysis=analyse(evaluation.detections, targets, dataset.class_names))
+    analysis = analyse(evaluation.detections, targets, dataset.class_names, dataset.areas())
+    evaluation = replace(evaluation, analysis=analysis)
     if out is not None:
         write_evaluation(Path(out), evaluation)
     return evaluation
