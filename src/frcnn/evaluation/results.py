@@ -116,9 +116,7 @@ class Evaluation:
     def _title(self) -> str:
         skipped = f" ({self.skipped_boxes} bad boxes left out)" if self.skipped_boxes else ""
         objects = f"{self.objects} objects{skipped}"
-        scored = (
-            "all detections" if self.score_threshold is None else f"detections scored above {self.score_threshold:g}"
-        )
+        above = "" if self.score_threshold is None else f" scored above {self.score_threshold:g}"
         return f"{self.images} pictures, {objects}, detections{above}"
 
     def _lines(self) -> list[str]:
