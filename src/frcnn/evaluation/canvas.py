@@ -95,7 +95,8 @@ def text_width(words: str, size: float = LETTERS) -> float:
 
 
 def _font(words: str, size: float) -> Font:
-    return label_font(round(size * SCALE), words.isascii())
+    """One for all that is written of some words, also once they are cut."""
+    return label_font(round(size * SCALE), words.removesuffix("…").isascii())
 
 
 def _enlarged(points: Sequence[Point]) -> list[Point]:
