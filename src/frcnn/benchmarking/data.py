@@ -78,7 +78,7 @@ def photos(folder: Path, pictures: int, passes: int) -> Dataset:
         path = folder / f"{example.picture.stem}.jpg"
         read_picture(example.picture).resize(PHOTO).save(path, quality=90)
         nothing = Target(torch.zeros(0, 4), torch.zeros(0, dtype=torch.int64))
-        examples.append(Example(path, path, PHOTO[::-1], nothing))
+        examples.append(Example(path, path, (PHOTO[1], PHOTO[0]), nothing))
     return Dataset(tuple(examples) * passes, ())
 
 
