@@ -95,7 +95,7 @@ def text_width(words: str, size: float = LETTERS) -> float:
 
 
 def _font(words: str, size: float) -> Font:
-    return label_font(round(size * SCALE), words.isascii())
+    return label_font(round(size * SCALE), words.replace("…", "").isascii())  # cut words keep their font
 
 
 def _enlarged(points: Sequence[Point]) -> list[Point]:
