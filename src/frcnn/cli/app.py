@@ -13,8 +13,8 @@ from frcnn.cli import benchmark, data, demo, evaluate, predict, presets, train
 from frcnn.cli.arguments import spread
 from frcnn.cli.errors import INTERRUPTED, WRONG_USAGE, complain, explain_usage
 
-# For how long a thread of OpenMP looks for work before it sleeps. A training step that takes 145 ms on two cores, and 500
-# beside a busy process, by default, takes 150 and 400 so; 230 and 350 where threads sleep at once.
+# For how long a thread of OpenMP looks for work before it sleeps. A training step takes 150 ms so on two cores, and 400
+# beside a busy process; by default it takes 145 and 500, and where threads sleep at once 230 and 350.
 SPINS = "10000"
 MAY_REPEAT = ("--data", "--set")  # these take several values after one flag
 
