@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rich.filesize import decimal
 
-from frcnn.errors import FrcnnError
+from frcnn.errors import FrcnnError, UsageError
 
 
 @contextmanager
@@ -93,6 +93,30 @@ def folder_unless_in_vain(folder: Path, is_worth_keeping: Callable[[], bool]) ->
                 for place in absent[1:]:
                     place.rmdir()
         raise
+
+
+@contextmanager
+def folder_written_whole(folder: Path) -> Iterator[Path]:
+    """Yield a folder beside `folder`, which must be new or empty; on success it takes its place, else nothing is left.
+
+    Raises UsageError where something is in the way, FrcnnError where the disk refuses.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UsageError(f"{folder}: is there already and not empty: name a new folder, or remove it")
+    make_folder(folder.parent)
+    try:
+        aside = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}.", suffix=".part"))
+    except OSError as error:
+        raise FrcnnError(f"{folder}: cannot be written ({error.strerror})") from error
+    try:
+        whole = aside / folder.name  # a folder of its own, which has the permissions any new folder gets
+        whole.mkdir()
+        yield whole
+        whole.replace(folder)
+    except OSError as error:
+        raise FrcnnError(f"{folder}: cannot be written ({error.strerror or error})") from error
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
 
 
 def _flush(path: Path) -> None:

@@ -19,6 +19,11 @@ def stream_lists(path: Path, names: Container[str]) -> Iterator[tuple[str, Any]]
 
     What else the object holds is passed over. Raises DataError, naming file and line, where it is no JSON object.
     """
+    yield from ((name, item) for name, item, _ in stream_lines(path, names))
+
+
+def stream_lines(path: Path, names: Container[str]) -> Iterator[tuple[str, Any, int]]:
+    """What `stream_lists` gives, with the line in which each item begins."""
     try:
         with path.open(encoding="utf-8-sig") as file:
             yield from _Reader(path, file).items(names)
@@ -37,9 +42,10 @@ class _Reader:
         self.path, self.file = path, file
         self.text, self.at = "", 0
         self.lines = 1  # up to the window
+        self.counted = ("", 0, 0)  # in this window, up to this place, so many ends of lines
         self.chunk, self.ended = CHUNK, False
 
-    def items(self, names: Container[str]) -> Iterator[tuple[str, Any]]:
+    def items(self, names: Container[str]) -> Iterator[tuple[str, Any, int]]:
         self.expect("{")
         if self.next_sign() == "}":
             return
@@ -49,20 +55,21 @@ class _Reader:
                 raise self.error("a name was expected")
             self.expect(":")
             if self.next_sign() == "[":  # one that is not asked for may be as long
-                yield from ((name, item) for item in self.list_items() if name in names)
+                yield from ((name, item, line) for item, line in self.list_items() if name in names)
             else:
                 self.value()
             if self.next_sign() == "}":
                 return
             self.expect(",")
 
-    def list_items(self) -> Iterator[Any]:
+    def list_items(self) -> Iterator[tuple[Any, int]]:
         self.expect("[")
         if self.next_sign() == "]":
             self.at += 1
             return
         while True:
-            yield self.value()
+            line = self.line()
+            yield self.value(), line
             if self.next_sign() == "]":
                 self.at += 1
                 return
@@ -82,6 +89,13 @@ class _Reader:
                     self.at, self.chunk = end, CHUNK
                     return value
             self.read_on()
+
+    def line(self) -> int:
+        """That in which the next value begins; no character is counted twice."""
+        self.next_sign()
+        window, at, ends = self.counted if self.counted[0] is self.text else (self.text, 0, 0)
+        self.counted = (window, self.at, ends + window.count("\n", at, self.at))
+        return self.lines + self.counted[2]
 
     def expect(self, sign: str) -> None:
         if self.next_sign() != sign:
