@@ -1,0 +1,133 @@
+"""How the four numbers of each object are meant, and what is wrong with the box then.
+
+G boxes. A whole set, or a file of it, may have been written in another layout; that shows in all its boxes together,
+and so is one fault, not one of each box.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float, Int, UInt8
+
+from frcnn.data.box_faults import NO_AREA, SOUND, box_faults
+from frcnn.data.checking.frames import Frames
+from frcnn.data.checking.layouts import OTHERS, OWN, first_pixel, in_wrong_scale, to_corners
+from frcnn.data.checking.statements import SetSaid
+
+TANGLED = 4  # beside the faults of `box_faults`: left and right, or upper and lower, have changed places
+# Real sets have a broken box in some hundreds, a few of which would fit in another layout too.
+BROKEN_IN_SET, LEAST_BROKEN_IN_SET, FITTING_IN_SET = 0.2, 4, 0.99
+BROKEN_IN_FILE, LEAST_BROKEN_IN_FILE = 0.5, 3  # of a file, all have to fit: by chance that is one box in four
+
+
+class Mistake(NamedTuple):
+    """Boxes that were written in another layout: those of a file, or (None) of the whole set."""
+
+    file: Path | None
+    layout: int
+    boxes: int
+
+
+@dataclass(frozen=True)
+class JudgedBoxes:
+    """`corners` are those that were meant, half-open in the frame of the picture, not yet mended."""
+
+    corners: Float[np.ndarray, "G 4"]
+    faults: UInt8[np.ndarray, " G"]
+    wrong_scale: Bool[np.ndarray, " G"]
+    layouts: UInt8[np.ndarray, " G"]
+    mistakes: tuple[Mistake, ...]
+
+
+@dataclass(frozen=True)
+class _Question:
+    """What is judged, with the frame of each object."""
+
+    said: SetSaid
+    sizes: Int[np.ndarray, "G 2"]
+    wrong_scale: Bool[np.ndarray, " G"]
+
+    def corners(self, layout: int) -> Float[np.ndarray, "G 4"]:
+        return to_corners(self.said.kind, self.said.objects.numbers, self.sizes, layout, self.wrong_scale)
+
+    def faults(self, layout: int) -> UInt8[np.ndarray, " G"]:
+        first = np.where(self.wrong_scale, 0.0, first_pixel(self.said.kind))
+        return find_faults(self.corners(layout), self.sizes, first, first_pixel(self.said.kind))
+
+
+def judge_boxes(said: SetSaid, frames: Frames) -> JudgedBoxes:
+    """All boxes of a data set."""
+    question = _Question(said, frames.sizes[said.objects.picture], in_wrong_scale(said.kind, said.objects.numbers))
+    layouts, mistakes = _find_layouts(question)
+    corners = question.corners(OWN[said.kind])
+    faults = question.faults(OWN[said.kind])
+    for layout in OTHERS[said.kind]:
+        chosen = layouts == layout
+        if chosen.any():
+            corners[chosen], faults[chosen] = question.corners(layout)[chosen], question.faults(layout)[chosen]
+    return JudgedBoxes(corners, faults, question.wrong_scale, layouts, tuple(mistakes))
+
+
+def find_faults(
+    corners: Float[np.ndarray, "G 4"],
+    sizes: Int[np.ndarray, "G 2"],
+    first: Float[np.ndarray, " G"],
+    least_side: float,
+) -> UInt8[np.ndarray, " G"]:
+    """As `box_faults`, and TANGLED where that is why there is no area. `first`: what the file calls the first pixel."""
+    faults = box_faults(corners, sizes, least_side)
+    without_area = faults == NO_AREA
+    mended = box_faults(untangled(corners, first), sizes, least_side)
+    with np.errstate(invalid="ignore"):
+        tangled = (corners[:, 2:] - corners[:, :2] - first[:, None] < 0).any(axis=1)
+    faults[without_area & tangled & (mended != NO_AREA)] = TANGLED
+    return faults
+
+
+def untangled(corners: Float[np.ndarray, "G 4"], first: Float[np.ndarray, " G"]) -> Float[np.ndarray, "G 4"]:
+    """With the ends of each side in order, in the numbers of the file: (xmin 9, xmax 5) becomes (5, 9)."""
+    written = corners.copy()
+    written[:, :2] += first[:, None]
+    begin, end = np.minimum(written[:, :2], written[:, 2:]), np.maximum(written[:, :2], written[:, 2:])
+    return np.concatenate((begin - first[:, None], end), axis=1)
+
+
+def _find_layouts(question: _Question) -> tuple[UInt8[np.ndarray, " G"], list[Mistake]]:
+    """The layout of each box, and where it is not the format's own."""
+    said = question.said
+    layouts = np.full(len(said.objects), OWN[said.kind], np.uint8)
+    own = question.faults(OWN[said.kind])
+    others = {layout: question.faults(layout) == SOUND for layout in OTHERS[said.kind]}
+    numbers = np.isfinite(said.objects.numbers).all(axis=1)
+    broken = numbers & (own != SOUND)
+    if broken.sum() >= max(LEAST_BROKEN_IN_SET, BROKEN_IN_SET * numbers.sum()):
+        for layout, sound in others.items():
+            if sound[numbers].mean() >= FITTING_IN_SET:
+                layouts[:] = layout
+                return layouts, [Mistake(None, layout, int(numbers.sum()))]
+    mistakes = []
+    for file, rows in _files_with(question, broken):
+        rows = rows[numbers[rows]]
+        if broken[rows].sum() < max(LEAST_BROKEN_IN_FILE, BROKEN_IN_FILE * len(rows)):
+            continue
+        layout = next((layout for layout, sound in others.items() if sound[rows].all()), None)
+        if layout is not None:
+            layouts[rows] = layout
+            mistakes.append(Mistake(file, layout, len(rows)))
+    return layouts, mistakes
+
+
+def _files_with(question: _Question, broken: Bool[np.ndarray, " G"]) -> Iterator[tuple[Path, Int[np.ndarray, " _"]]]:
+    """Each file with broken boxes, and the rows of all its objects."""
+    said = question.said
+    files: dict[Path, int] = {}
+    file_of_picture = np.array([files.setdefault(p.annotation, len(files)) for p in said.pictures], np.int64)
+    file_of = file_of_picture[said.objects.picture]
+    by_file = np.argsort(file_of, kind="stable")
+    ends = np.searchsorted(file_of[by_file], np.arange(len(files) + 1))
+    paths = list(files)
+    for number in np.unique(file_of[broken]).tolist():
+        yield paths[number], by_file[ends[number] : ends[number + 1]]

@@ -1,0 +1,182 @@
+"""What the files of a COCO set say. A fault costs an item of a list; only broken JSON costs a file."""
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from frcnn.data.checking.findings import as_finding, error, warning
+from frcnn.data.checking.naming import counted, some_names
+from frcnn.data.checking.statements import NO_LINE, Listing, Notes, PictureSaid, SetSaid, Size
+from frcnn.data.coco import LISTS, CocoFile, CocoSet, picture_folder
+from frcnn.data.index import CROWD, DIFFICULT
+from frcnn.data.json_stream import stream_lines
+from frcnn.data.sources import PICTURE_SUFFIXES
+from frcnn.errors import DataError
+
+NOT_FOUR_NUMBERS = (float("nan"),) * 4
+Item = Mapping[str, Any]
+Lined = tuple[Item, int, int]  # an item, its line, and its place in its list, from 1
+
+
+def take_down_coco(coco: CocoSet) -> SetSaid:
+    """All its files."""
+    notes = Notes()
+    folders = [folder for part in coco.parts for folder in _take_down_file(notes, part)]
+    _find_unlisted_pictures(notes, folders)
+    return notes.finished(coco, "coco")
+
+
+def whole_number(value: object) -> int | None:
+    """As an id must be; 3.0 is one."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63 else None
+
+
+def _take_down_file(notes: Notes, part: CocoFile) -> list[Path]:
+    """The folder of its pictures, if it has any."""
+    lists: dict[str, list[Lined]] = {name: [] for name in LISTS}
+    try:
+        for name, item, line in stream_lines(part.path, LISTS):
+            place = len(lists[name]) + 1
+            if isinstance(item, dict):
+                lists[name].append((item if name != "annotations" else _needed(item), line, place))
+            else:
+                lists[name].append(({}, line, place))
+    except DataError as refusal:
+        notes.findings.append(as_finding(refusal, "unreadable annotation", part.path))
+        return []
+    pictures, folder = _take_down_pictures(notes, part, lists["images"])
+    classes = _take_down_classes(notes, part.path, lists["categories"])
+    known: set[int] = set()
+    for item, line, place in lists["annotations"]:
+        _take_down_object(notes, part.path, pictures, classes, known, (item, line, place))
+    return [folder] if folder is not None else []
+
+
+def _needed(item: Item) -> Item:
+    """Without the outlines, which are most of the memory."""
+    return {key: value for key, value in item.items() if key not in ("segmentation", "keypoints")}
+
+
+def names_by_id(items: Iterable[Item], key: str) -> dict[int, set[str]]:
+    """All names that the items of a list have for each id: of an id with two names nobody knows what it means."""
+    found: dict[int, set[str]] = {}
+    for item in items:
+        identity, name = whole_number(item.get("id")), item.get(key)
+        if identity is not None and isinstance(name, str) and name:
+            found.setdefault(identity, set()).add(name)
+    return found
+
+
+def _take_down_pictures(
+    notes: Notes, part: CocoFile, items: Sequence[Lined]
+) -> tuple[dict[int, int | None], Path | None]:
+    """The numbers of the pictures by their ids (None for an id of several), and their folder."""
+    names = names_by_id((item for item, _, _ in items), "file_name")
+    numbers: dict[int, int | None] = {}
+    folder = None
+    for item, line, place in items:
+        identity, name = whole_number(item.get("id")), item.get("file_name")
+        if identity is None or not isinstance(name, str) or not name:
+            lacking = "id" if identity is None else "file_name"
+            message = f"image {place} in the list has no {lacking}: give it one, or take it out"
+            notes.findings.append(error("unreadable picture entry", part.path, line, message))
+            continue
+        if identity in numbers:
+            message = f"a second image has the id {identity}: give {name} another"
+            notes.findings.append(error("duplicate id", part.path, line, message))
+            continue
+        if folder is None:
+            folder = picture_folder(part.path, name)
+        if len(names[identity]) > 1:
+            numbers[identity] = None
+            continue
+        path = folder / name
+        number = notes.add_picture(PictureSaid(path, path.is_file(), part.path, line, _size(item), identity))
+        notes.listings.append(Listing(part.split, number, part.path, line))
+        numbers[identity] = number
+    return numbers, folder
+
+
+def _size(item: Item) -> Size | None:
+    height, width = whole_number(item.get("height")), whole_number(item.get("width"))
+    if height is None or width is None or not (0 < height < 2**31 and 0 < width < 2**31):
+        return None
+    return height, width
+
+
+def _take_down_classes(notes: Notes, path: Path, items: Sequence[Lined]) -> dict[int, int | None]:
+    """The numbers of the classes by the ids of their categories; None for an id of several."""
+    names = names_by_id((item for item, _, _ in items), "name")
+    classes: dict[int, int | None] = {}
+    for item, line, place in items:
+        identity, name = whole_number(item.get("id")), item.get("name")
+        if identity is None or not isinstance(name, str) or not name:
+            lacking = "id" if identity is None else "name"
+            message = f"category {place} in the list has no {lacking}: give it one, or take it out"
+            notes.findings.append(error("unreadable category", path, line, message))
+        elif identity in classes:
+            message = f"a second category ({name}) has the id {identity}: give it another"
+            notes.findings.append(error("duplicate id", path, line, message))
+        else:
+            classes[identity] = notes.class_number(name) if len(names[identity]) == 1 else None
+    return classes
+
+
+def _take_down_object(
+    notes: Notes,
+    path: Path,
+    pictures: Mapping[int, int | None],
+    classes: Mapping[int, int | None],
+    known: set[int],
+    lined: Lined,
+) -> None:
+    item, line, place = lined
+    identity = whole_number(item.get("id")) if "id" in item else place
+    if identity is None:
+        message = f"annotation {place} in the list has the id {item.get('id')!r}, which is no whole number: mend it"
+        notes.findings.append(error("unreadable object", path, line, message))
+        return
+    if identity in known:
+        message = f"a second annotation has the id {identity}: give it another, or take it out"
+        notes.findings.append(error("duplicate id", path, line, message))
+    known.add(identity)
+    picture, category = whole_number(item.get("image_id")), whole_number(item.get("category_id"))
+    if picture not in pictures:
+        message = f"annotation {identity} has the image_id {item.get('image_id')!r}, which no image has: mend it"
+        notes.findings.append(error("unknown picture", path, line, message))
+        return
+    if category not in classes:
+        message = f"annotation {identity} has the category_id {item.get('category_id')!r}, which no category has: mend it"
+        notes.findings.append(error("unknown class", path, line, message))
+        return
+    number, class_number = pictures[picture], classes[category]
+    if number is None or class_number is None:
+        return  # told where the id is given twice
+    difficult = bool(item.get("difficult") or item.get("ignore"))
+    flags = (CROWD if item.get("iscrowd") else 0) | (DIFFICULT if difficult else 0)
+    numbers = _numbers(item.get("bbox"))
+    notes.add_object(number, class_number, numbers, place, line, NO_LINE, identity, flags)
+
+
+def _numbers(box: object) -> Sequence[float]:
+    """Four, as the file has them, or four NaN."""
+    if isinstance(box, list) and len(box) == 4 and all(type(number) in (int, float) for number in box):
+        try:
+            return [float(number) for number in box]
+        except OverflowError:  # a whole number of hundreds of digits
+            return NOT_FOUR_NUMBERS
+    return NOT_FOUR_NUMBERS
+
+
+def _find_unlisted_pictures(notes: Notes, folders: Sequence[Path]) -> None:
+    """Pictures that lie beside those of the lists."""
+    listed = {os.path.normpath(picture.path) for picture in notes.pictures}
+    for folder in dict.fromkeys(folder for folder in folders if folder.is_dir()):
+        files = [path for path in folder.iterdir() if path.suffix.lower() in PICTURE_SUFFIXES]
+        left = sorted(path.name for path in files if os.path.normpath(path) not in listed)
+        if left:
+            message = f"{counted(len(left), 'picture')} in no list of images ({some_names(left)}): list, or take out"
+            notes.findings.append(warning("picture without annotation", folder, None, message))

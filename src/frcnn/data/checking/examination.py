@@ -1,0 +1,183 @@
+"""All that is known of some data sets: what their files say, what their pictures are, and how the two fit."""
+
+import os
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from frcnn.data.checking.boxes import JudgedBoxes, judge_boxes
+from frcnn.data.checking.coco_statements import take_down_coco
+from frcnn.data.checking.double_pictures import find_likest
+from frcnn.data.checking.frames import Frames, find_frames
+from frcnn.data.checking.looks import Look, look_at_all
+from frcnn.data.checking.splits import NO_SPLIT, listings_by_picture, rank_of, splits_of_pictures
+from frcnn.data.checking.statements import Listing, PictureSaid, SetSaid
+from frcnn.data.checking.voc_statements import take_down_voc
+from frcnn.data.checking.yolo_statements import take_down_yolo
+from frcnn.data.coco import CocoSet
+from frcnn.data.index_file import Source
+from frcnn.data.voc import VocSet
+from frcnn.data.yolo import YoloSet
+from frcnn.progress import Advance
+
+Place = tuple[int, int]  # the number of a set, and of a picture in it
+
+
+@dataclass(frozen=True)
+class ExaminedSet:
+    """One data set."""
+
+    said: SetSaid
+    looks: tuple[Look | None, ...]  # of each picture; None where there is no file
+    frames: Frames
+    boxes: JudgedBoxes
+
+    @cached_property
+    def splits(self) -> list[tuple[str, ...]]:
+        """Those of each picture."""
+        return splits_of_pictures(self.said)
+
+    @cached_property
+    def listings(self) -> Mapping[int, list[Listing]]:
+        """Those of each picture that has any."""
+        return listings_by_picture(self.said)
+
+
+class Double(NamedTuple):
+    """A picture, and another that is the same (`likeness` 1: byte for byte) or of the same scene."""
+
+    picture: Place
+    other: Place
+    likeness: float
+    same: bool
+
+
+@dataclass(frozen=True)
+class Examination:
+    """All data sets together: they are trained on together."""
+
+    sets: tuple[ExaminedSet, ...]
+
+    def picture(self, place: Place) -> PictureSaid:
+        """What is said of one picture."""
+        return self.sets[place[0]].said.pictures[place[1]]
+
+    def splits(self, place: Place) -> tuple[str, ...]:
+        """Those of one picture."""
+        return self.sets[place[0]].splits[place[1]]
+
+    @cached_property
+    def by_path(self) -> Mapping[str, list[Place]]:
+        """The pictures that each file is, by where it really lies."""
+        found: dict[str, list[Place]] = defaultdict(list)
+        for number, one in enumerate(self.sets):
+            for picture, said in enumerate(one.said.pictures):
+                found[os.path.realpath(said.path)].append((number, picture))
+        return found
+
+    @cached_property
+    def ranks(self) -> Mapping[Place, int]:
+        """The latest split of each picture, by all that its file is listed as."""
+        ranks: dict[Place, int] = {}
+        for places in self.by_path.values():
+            rank = rank_of(split for place in places for split in self.splits(place))
+            ranks |= dict.fromkeys(places, rank)
+        return ranks
+
+    @cached_property
+    def leaks(self) -> list[Double]:
+        """Pictures that are learnt (or validated on) although a later split has the same one in another file."""
+        return self._exact_leaks + self._alike("higher")
+
+    @cached_property
+    def repeats(self) -> list[Double]:
+        """Pictures that come again in their own split."""
+        return self._exact_repeats + self._alike("earlier")
+
+    @cached_property
+    def _visible(self) -> list[Place]:
+        """The pictures that could be decoded."""
+        looks = ((n, p, look) for n, one in enumerate(self.sets) for p, look in enumerate(one.looks))
+        return [(number, picture) for number, picture, look in looks if look is not None and not look.problem]
+
+    def _look(self, place: Place) -> Look:
+        look = self.sets[place[0]].looks[place[1]]
+        assert look is not None  # asked for visible pictures alone
+        return look
+
+    @cached_property
+    def _by_bytes(self) -> list[list[Place]]:
+        """The pictures of each content that several have."""
+        found: dict[bytes, list[Place]] = defaultdict(list)
+        for place in self._visible:
+            found[self._look(place).digest].append(place)
+        return [places for places in found.values() if len(places) > 1]
+
+    @cached_property
+    def _exact_leaks(self) -> list[Double]:
+        leaks = []
+        for places in self._by_bytes:
+            last = max(places, key=lambda place: self.ranks[place])
+            for place in places:
+                if NO_SPLIT < self.ranks[place] < self.ranks[last]:
+                    leaks.append(Double(place, last, 1.0, True))
+        return leaks
+
+    @cached_property
+    def _exact_repeats(self) -> list[Double]:
+        repeats = []
+        for places in self._by_bytes:
+            first: dict[int, Place] = {}
+            for place in places:
+                other = first.setdefault(self.ranks[place], place)
+                if other != place:
+                    repeats.append(Double(place, other, 1.0, True))
+        return repeats
+
+    def _alike(self, among: str) -> list[Double]:
+        """By their pixels; those that were found by their bytes are not told again."""
+        told = {double.picture for double in (self._exact_leaks if among == "higher" else self._exact_repeats)}
+        places = [place for place in self._visible if place not in told]
+        if among == "higher":
+            places = [place for place in places if self.ranks[place] > NO_SPLIT]
+        thumbnails = [self._look(place).thumbnail for place in places]
+        if not places:
+            return []
+        ranks = np.array([self.ranks[place] for place in places])
+        likest = find_likest(np.stack([image for image in thumbnails if image is not None]), ranks, among=among)
+        return [
+            Double(places[number], places[likest.partner[number]], float(likest.likeness[number]), bool(same))
+            for number, same in enumerate(likest.same)
+            if likest.partner[number] >= 0
+        ]
+
+
+def examine(
+    sources: Sequence[Source], known: dict[bytes, Look] | None = None, progress: Advance | None = None
+) -> Examination:
+    """Read the files of all data sets and look at all their pictures. `known` looks, by digest, are filled up."""
+    statements = [_take_down(source) for source in sources]
+    paths = [picture.path for said in statements for picture in said.pictures if picture.is_there]
+    looks = look_at_all(paths, known, progress)
+    return Examination(tuple(_examined(said, looks) for said in statements))
+
+
+def _take_down(source: Source) -> SetSaid:
+    if isinstance(source, VocSet):
+        return take_down_voc(source)
+    if isinstance(source, CocoSet):
+        return take_down_coco(source)
+    if isinstance(source, YoloSet):
+        return take_down_yolo(source)
+    raise TypeError(f"a data set of an unknown kind: {type(source).__name__}")
+
+
+def _examined(said: SetSaid, looks: Mapping[Path, Look]) -> ExaminedSet:
+    of_pictures = tuple(looks.get(picture.path) for picture in said.pictures)
+    frames = find_frames(said, of_pictures)
+    return ExaminedSet(said, of_pictures, frames, judge_boxes(said, frames))

@@ -1,0 +1,20 @@
+"""Many names and numbers in one line."""
+
+from collections.abc import Sequence
+
+SHOWN = 3
+
+
+def some_names(names: Sequence[str]) -> str:
+    """The first few."""
+    return ", ".join(names[:SHOWN]) + (" ..." if len(names) > SHOWN else "")
+
+
+def counted(number: int, thing: str, things: str = "") -> str:
+    """1 box, 2 boxes."""
+    return f"{number:,} {thing if number == 1 else things or f'{thing}s'}"
+
+
+def pixels(size: tuple[int, int]) -> str:
+    """A size of (height, width) as people say it: width first."""
+    return f"{size[1]}x{size[0]}"
