@@ -17,9 +17,9 @@ def bar_chart(names: Sequence[str], counts: Sequence[int], what: str) -> Markup:
         _bar(name, count, number * room, room, count / highest)
         for number, (name, count) in enumerate(zip(names, counts, strict=True))
     )
-    return Markup('<svg viewBox="0 0 {} {}" role="img" aria-label="{}">{}<path class="axis" d="M0 {}H{}"/></svg>').format(
-        WIDTH, HEIGHT, what, bars, HEIGHT - BOTTOM, WIDTH
-    )
+    return Markup(
+        '<svg viewBox="0 0 {} {}" role="img" aria-label="{}">{}<path class="axis" d="M0 {}H{}"/></svg>'
+    ).format(WIDTH, HEIGHT, what, bars, HEIGHT - BOTTOM, WIDTH)
 
 
 def _bar(name: str, count: int, left: float, room: float, share: float) -> Markup:
@@ -29,6 +29,4 @@ def _bar(name: str, count: int, left: float, room: float, share: float) -> Marku
     return Markup(
         '<rect x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}"/>{}'
         '<text x="{}" y="{}" text-anchor="middle">{}</text>'
-    ).format(
-        left + room * GAP / 2, top, room * (1 - GAP), height, number if count else "", middle, HEIGHT - 8, name
-    )
+    ).format(left + room * GAP / 2, top, room * (1 - GAP), height, number if count else "", middle, HEIGHT - 8, name)

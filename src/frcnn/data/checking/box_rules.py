@@ -23,7 +23,9 @@ def find_box_faults(one: ExaminedSet) -> list[Finding]:
     findings += [_mis_scaled(one, row) for row in np.flatnonzero(one.boxes.wrong_scale & _sound(one)).tolist()]
     tiny, whole = _tiny(one), _whole(one)
     for row in np.flatnonzero(tiny).tolist():
-        findings.append(_about(one, row, "warning", "tiny box", f"is less than {LEAST_SIDE:g} pixels wide or high: look"))
+        findings.append(
+            _about(one, row, "warning", "tiny box", f"is less than {LEAST_SIDE:g} pixels wide or high: look")
+        )
     for row in np.flatnonzero(whole & ~tiny).tolist():
         findings.append(_about(one, row, "warning", "whole picture", "is of the whole picture: is it meant?"))
     return findings + [_double(one, first, second) for first, second in same_boxes(one).tolist()]
@@ -79,7 +81,9 @@ def _mis_scaled(one: ExaminedSet, row: int) -> Finding:
 
 def _mistaken(one: ExaminedSet, mistake: Mistake) -> Finding:
     is_, ought = IN_WORDS[mistake.layout], IN_WORDS[OWN[one.said.kind]]
-    message = f"its boxes ({counted(mistake.boxes, 'box', 'boxes')}) are ({is_}), where ({ought}) is meant: convert them"
+    message = (
+        f"its boxes ({counted(mistake.boxes, 'box', 'boxes')}) are ({is_}), where ({ought}) is meant: convert them"
+    )
     return error("other layout", mistake.file or one.said.source.root, None, message)
 
 

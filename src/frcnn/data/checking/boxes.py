@@ -4,7 +4,7 @@ G boxes. A whole set, or a file of it, may have been written in another layout; 
 and so is one fault, not one of each box.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -99,25 +99,30 @@ def _find_layouts(question: _Question) -> tuple[UInt8[np.ndarray, " G"], list[Mi
     """The layout of each box, and where it is not the format's own."""
     said = question.said
     layouts = np.full(len(said.objects), OWN[said.kind], np.uint8)
-    own = question.faults(OWN[said.kind])
-    others = {layout: question.faults(layout) == SOUND for layout in OTHERS[said.kind]}
     numbers = np.isfinite(said.objects.numbers).all(axis=1)
-    broken = numbers & (own != SOUND)
-    if broken.sum() >= max(LEAST_BROKEN_IN_SET, BROKEN_IN_SET * numbers.sum()):
-        for layout, sound in others.items():
-            if sound[numbers].mean() >= FITTING_IN_SET:
-                layouts[:] = layout
-                return layouts, [Mistake(None, layout, int(numbers.sum()))]
+    broken = question.faults(OWN[said.kind]) != SOUND
+    broken[~numbers] = False
+    sound = {layout: question.faults(layout) == SOUND for layout in OTHERS[said.kind]}
+    every = np.flatnonzero(numbers)
+    if broken.sum() >= max(LEAST_BROKEN_IN_SET, BROKEN_IN_SET * len(every)):
+        layout = _fitting(sound, every, FITTING_IN_SET)
+        if layout is not None:
+            layouts[:] = layout
+            return layouts, [Mistake(None, layout, len(every))]
     mistakes = []
     for file, rows in _files_with(question, broken):
         rows = rows[numbers[rows]]
-        if broken[rows].sum() < max(LEAST_BROKEN_IN_FILE, BROKEN_IN_FILE * len(rows)):
-            continue
-        layout = next((layout for layout, sound in others.items() if sound[rows].all()), None)
+        enough = broken[rows].sum() >= max(LEAST_BROKEN_IN_FILE, BROKEN_IN_FILE * len(rows))
+        layout = _fitting(sound, rows, 1.0) if enough else None
         if layout is not None:
             layouts[rows] = layout
             mistakes.append(Mistake(file, layout, len(rows)))
     return layouts, mistakes
+
+
+def _fitting(sound: Mapping[int, Bool[np.ndarray, " G"]], rows: Int[np.ndarray, " _"], share: float) -> int | None:
+    """The first layout in which so many of some boxes are sound."""
+    return next((layout for layout, of_all in sound.items() if of_all[rows].mean() >= share), None)
 
 
 def _files_with(question: _Question, broken: Bool[np.ndarray, " G"]) -> Iterator[tuple[Path, Int[np.ndarray, " _"]]]:

@@ -55,4 +55,6 @@ def is_one_edit(first: str, second: str) -> bool:
     if len(first) < len(second):
         return first[begin:] == second[begin + 1 :]
     rest = first[begin + 1 :] == second[begin + 1 :]
-    return rest or (first[begin : begin + 2] == second[begin : begin + 2][::-1] and first[begin + 2 :] == second[begin + 2 :])
+    return rest or (
+        first[begin : begin + 2] == second[begin : begin + 2][::-1] and first[begin + 2 :] == second[begin + 2 :]
+    )

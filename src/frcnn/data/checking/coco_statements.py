@@ -94,7 +94,7 @@ def _take_down_pictures(
             numbers[identity] = None
             continue
         path = folder / name
-        number = notes.add_picture(PictureSaid(path, path.is_file(), part.path, line, _size(item), identity))
+        number = notes.add_picture(PictureSaid(path, path.is_file(), part.path, line, _size(item), line, identity))
         notes.listings.append(Listing(part.split, number, part.path, line))
         numbers[identity] = number
     return numbers, folder
@@ -144,12 +144,14 @@ def _take_down_object(
         notes.findings.append(error("duplicate id", path, line, message))
     known.add(identity)
     picture, category = whole_number(item.get("image_id")), whole_number(item.get("category_id"))
-    if picture not in pictures:
+    if picture is None or picture not in pictures:
         message = f"annotation {identity} has the image_id {item.get('image_id')!r}, which no image has: mend it"
         notes.findings.append(error("unknown picture", path, line, message))
         return
-    if category not in classes:
-        message = f"annotation {identity} has the category_id {item.get('category_id')!r}, which no category has: mend it"
+    if category is None or category not in classes:
+        message = (
+            f"annotation {identity} has the category_id {item.get('category_id')!r}, which no category has: mend it"
+        )
         notes.findings.append(error("unknown class", path, line, message))
         return
     number, class_number = pictures[picture], classes[category]

@@ -15,7 +15,7 @@ from frcnn.data.checking.coco_statements import take_down_coco
 from frcnn.data.checking.double_pictures import find_likest
 from frcnn.data.checking.frames import Frames, find_frames
 from frcnn.data.checking.looks import Look, look_at_all
-from frcnn.data.checking.splits import NO_SPLIT, listings_by_picture, rank_of, splits_of_pictures
+from frcnn.data.checking.splits import NO_SPLIT, RANKS, listings_by_picture, rank_of, splits_of_pictures
 from frcnn.data.checking.statements import Listing, PictureSaid, SetSaid
 from frcnn.data.checking.voc_statements import take_down_voc
 from frcnn.data.checking.yolo_statements import take_down_yolo
@@ -88,6 +88,11 @@ class Examination:
             rank = rank_of(split for place in places for split in self.splits(place))
             ranks |= dict.fromkeys(places, rank)
         return ranks
+
+    def last_split(self, place: Place) -> str:
+        """The one that a file stays in."""
+        places = self.by_path[os.path.realpath(self.picture(place).path)]
+        return max((split for other in places for split in self.splits(other)), key=lambda split: RANKS.get(split, 0))
 
     @cached_property
     def leaks(self) -> list[Double]:

@@ -62,7 +62,7 @@ def _frame_of_upright(
 ) -> tuple[Size, int]:
     if declared == look.seen or (declared is None and said.kind != "coco"):
         return look.seen, AGREES
-    if declared is None or _fit(said, rows, look.seen) and (said.kind == "voc" or not _fit(said, rows, declared)):
+    if declared is None or (_fit(said, rows, look.seen) and (said.kind == "voc" or not _fit(said, rows, declared))):
         return look.seen, OTHER_BUT_FITS
     return declared, OTHER
 
@@ -70,12 +70,14 @@ def _frame_of_upright(
 def _frame_of_turned(said: SetSaid, declared: Size | None, look: Look, rows: Int[np.ndarray, " _"]) -> tuple[Size, int]:
     if look.orientation not in SIDEWAYS or look.seen == look.stored:
         return look.seen, TURN_DOUBTFUL
-    if declared is not None:
-        return (look.seen, TURN_KNOWN) if declared == look.seen else (look.stored, TURN_NOT_KNOWN)
-    fits = _fit(said, rows, look.seen), _fit(said, rows, look.stored)
-    if said.kind == "yolo" or fits[0] == fits[1]:  # fractions fit both
+    if declared == look.seen:
+        return look.seen, TURN_KNOWN
+    fits_seen, fits_stored = _fit(said, rows, look.seen), _fit(said, rows, look.stored)
+    if declared == look.stored:  # unless the boxes say that it was only this size that knew nothing of the turn
+        return (look.seen, OTHER_BUT_FITS) if fits_seen and not fits_stored else (look.stored, TURN_NOT_KNOWN)
+    if said.kind == "yolo" or fits_seen == fits_stored:  # fractions fit both
         return look.seen, TURN_DOUBTFUL
-    return (look.seen, TURN_KNOWN) if fits[0] else (look.stored, TURN_NOT_KNOWN)
+    return (look.seen, TURN_KNOWN) if fits_seen else (look.stored, TURN_NOT_KNOWN)
 
 
 def _fit(said: SetSaid, rows: Int[np.ndarray, " _"], size: Size) -> bool:

@@ -1,4 +1,4 @@
-"""What the files of the pictures are: decoded whole once, so that a torn one is found, and made small to be compared."""
+"""What the files of the pictures are: each decoded whole once, so that a torn one is found, and made small."""
 
 import hashlib
 from collections.abc import Sequence

@@ -89,7 +89,9 @@ def _folders(sets: Sequence[ExaminedSet], target: Path) -> list[Path]:
     for root in roots:
         name = Path(root).name or "data"
         taken = set(names.values())
-        names[root] = next(new for n in range(1, len(roots) + 1) if (new := name if n == 1 else f"{name}_{n}") not in taken)
+        names[root] = next(
+            new for n in range(1, len(roots) + 1) if (new := name if n == 1 else f"{name}_{n}") not in taken
+        )
     return [target / names[os.path.realpath(one.said.source.root)] for one in sets]
 
 

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
+import numpy as np
+
 from frcnn.data.checking.coco_statements import names_by_id, whole_number
 from frcnn.data.checking.copying import put_papers, put_picture, round_number
 from frcnn.data.checking.layouts import to_numbers
@@ -126,7 +128,7 @@ class _Part:
             mended["bbox"] = self._box(row)
         if self.plan.moved[row]:
             mended = {key: value for key, value in mended.items() if key not in NOT_MOVED}
-            mended["area"] = round_number(mended["bbox"][2] * mended["bbox"][3])
+            mended["area"] = round_number(float(np.prod(self._box(row)[2:])))
         identity = whole_number(item.get("id"))
         if identity is not None and identity in self.seen_objects:
             mended["id"], self.next_object = self.next_object, self.next_object + 1

@@ -39,7 +39,7 @@ def _base(plan: Plan, yolo: YoloSet) -> Path:
     places = [place for places in yolo.splits.values() for place in places]
     folders = [place if place.is_dir() else place.parent for place in places]
     folders += [picture.path.parent for picture in plan.one.said.pictures]
-    return Path(os.path.commonpath([os.path.abspath(folder) for folder in (yolo.root, *folders)]))
+    return Path(os.path.commonpath([os.path.normpath(folder.absolute()) for folder in (yolo.root, *folders)]))
 
 
 def _write_labels(plan: Plan, number: int, target: Path) -> None:

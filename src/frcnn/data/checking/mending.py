@@ -154,7 +154,7 @@ def _leave_out(plan: Plan, number: int, kind: str, why: str) -> None:
         plan.left_out.add(number)
         plan.sizes[number] = 0
         plan.kept[plan.one.said.objects.picture == number] = False
-        plan.deeds.append(Deed(picture.path, picture.line, kind, f"left out with its objects: {why}"))
+        plan.deeds.append(Deed(picture.path, None, kind, f"left out with its objects: {why}"))
 
 
 def _store_anew(plan: Plan, number: int, kind: str, what: str) -> None:
@@ -178,17 +178,17 @@ def _decide_size(plan: Plan, number: int, verdict: int) -> None:
         plan.deeds.append(Deed(picture.path, None, "exif rotation", what, done=False))
     elif verdict == OTHER_BUT_FITS and plan.one.said.kind == "coco":
         what = f"its size written as {pixels(look.seen)}"
-        plan.deeds.append(Deed(picture.annotation, picture.line, "other size", what))
+        plan.deeds.append(Deed(picture.annotation, picture.size_line, "other size", what))
     elif verdict == OTHER_BUT_FITS:
         what = "left as it is: was the picture made smaller, or is its <size> wrong?"
-        plan.deeds.append(Deed(picture.annotation, picture.line, "other size", what, done=False))
+        plan.deeds.append(Deed(picture.annotation, picture.size_line, "other size", what, done=False))
     elif verdict == OTHER and picture.size is not None and _same_shape(picture.size, look.seen):
         factors = np.array(look.seen[::-1] * 2) / np.array(picture.size[::-1] * 2)
         plan.corners[rows] *= factors
         plan.changed |= rows
         plan.moved |= rows
         what = f"its boxes scaled from {pixels(picture.size)} to {pixels(look.seen)}"
-        plan.deeds.append(Deed(picture.annotation, picture.line, "other size", what))
+        plan.deeds.append(Deed(picture.annotation, picture.size_line, "other size", what))
     elif verdict == OTHER:
         _leave_out(plan, number, "other size", "nobody knows how its boxes lie in it")
 
@@ -213,7 +213,9 @@ def _decide_splits(plan: Plan, number: int, examination: Examination) -> None:
             plan.unlisted.add(listing)
             plan.deeds.append(Deed(listing.file, listing.line, "in two splits", f"taken out of {listing.split}"))
             if plan.one.said.kind == "coco":
-                _leave_out(plan, picture, "in two splits", f"its file is in {examination.ranks[(number, picture)]}")
+                _leave_out(
+                    plan, picture, "in two splits", f"its file is in {examination.last_split((number, picture))} too"
+                )
     seen: set[tuple[str, int]] = set()
     for listing in plan.one.said.listings:
         if (listing.split, listing.picture) in seen:

@@ -40,7 +40,7 @@ def _of_size(kind: Kind, picture: PictureSaid, look: Look, verdict: int) -> list
             f"EXIF rotation that the annotator did not see: the picture is shown as {pixels(look.seen)}, its boxes "
             f"were drawn on {pixels(look.stored)}: store it upright and turn its boxes"
         )
-        return [error("exif rotation not seen", picture.annotation, picture.line, message)]
+        return [error("exif rotation not seen", picture.annotation, picture.size_line, message)]
     if verdict in (TURN_KNOWN, TURN_DOUBTFUL):
         doubt = "; whether the annotator saw that, its size does not tell" if verdict == TURN_DOUBTFUL else ""
         message = f"EXIF data turn it (orientation {look.orientation}){doubt}: store it upright"
@@ -48,12 +48,12 @@ def _of_size(kind: Kind, picture: PictureSaid, look: Look, verdict: int) -> list
     what = f"says {said}, but {picture.path.name} has {pixels(look.seen)}"
     if verdict == OTHER:
         message = f"{what}, so that its boxes lie elsewhere: annotate the picture that is there, or scale the boxes"
-        return [error("other size", picture.annotation, picture.line, message)]
+        return [error("other size", picture.annotation, picture.size_line, message)]
     if verdict == OTHER_BUT_FITS and kind == "coco":
-        return [error("other size", picture.annotation, picture.line, f"{what}: mend its width and height")]
+        return [error("other size", picture.annotation, picture.size_line, f"{what}: mend its width and height")]
     if verdict == OTHER_BUT_FITS:
         message = f"{what}: its boxes fit nevertheless, so mend its <size>, unless the picture was made smaller"
-        return [warning("other size", picture.annotation, picture.line, message)]
+        return [warning("other size", picture.annotation, picture.size_line, message)]
     return []
 
 

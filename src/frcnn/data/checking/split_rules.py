@@ -2,7 +2,7 @@
 
 from frcnn.data.checking.examination import Double, Examination, Place
 from frcnn.data.checking.findings import Finding, error, warning
-from frcnn.data.checking.splits import in_parts, is_misplaced, listings_by_picture
+from frcnn.data.checking.splits import in_parts, is_misplaced
 from frcnn.data.checking.statements import Listing
 
 

@@ -30,6 +30,7 @@ class PictureSaid(NamedTuple):
     annotation: Path  # the file that says what is in it
     line: int | None  # where that file begins to speak of it, if it speaks of many
     size: Size | None  # as the annotation says it
+    size_line: int | None = None
     identity: int = NO_IDENTITY  # COCO's id
 
 

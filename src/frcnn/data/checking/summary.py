@@ -52,9 +52,11 @@ class Summary:
 def summarise(examination: Examination) -> Summary:
     """Count everything."""
     by_split = count_objects(examination)
-    names = sorted({name for one in examination.sets for name in one.said.class_names}) if _is_voc(examination) else [
-        *dict.fromkeys(name for one in examination.sets for name in one.said.class_names)
-    ]
+    names = (
+        sorted({name for one in examination.sets for name in one.said.class_names})
+        if _is_voc(examination)
+        else [*dict.fromkeys(name for one in examination.sets for name in one.said.class_names)]
+    )
     sizes, per_picture, sides = _sizes(examination), _per_picture(examination), _sides(examination)
     splits = [picture for one in examination.sets for picture in one.splits]
     return Summary(

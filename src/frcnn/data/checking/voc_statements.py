@@ -61,7 +61,10 @@ def _take_down_file(notes: Notes, voc: VocSet, path: Path) -> int | None:
     lines = dict(zip(root.iter(), element_lines(content), strict=True))
     found = voc.picture(Annotation(path, picture_name(root), ()))
     ought = voc.folder / "JPEGImages" / f"{path.stem}.jpg"
-    number = notes.add_picture(PictureSaid(found or ought, found is not None, path, None, _size(root)))
+    name, size = root.find("filename"), root.find("size")
+    name_line, size_line = (None if tag is None else lines[tag] for tag in (name, size))
+    picture = PictureSaid(found or ought, found is not None, path, name_line, _size(root), size_line)
+    number = notes.add_picture(picture)
     for place, element in enumerate(root.findall("object"), start=1):
         _take_down_object(notes, path, number, place, element, lines)
     return number
@@ -145,5 +148,7 @@ def _find_unlisted(notes: Notes, voc: VocSet) -> None:
     listed = {listing.picture for listing in notes.listings}
     left = [picture.annotation.stem for number, picture in enumerate(notes.pictures) if number not in listed]
     if left and listed:
-        message = f"{counted(len(left), 'annotation')} in no split ({some_names(left)}): list in ImageSets/Main, or take out"
+        message = (
+            f"{counted(len(left), 'annotation')} in no split ({some_names(left)}): list in ImageSets/Main, or take out"
+        )
         notes.findings.append(warning("annotation in no split", voc.folder / "Annotations", None, message))

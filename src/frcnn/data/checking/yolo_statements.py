@@ -93,7 +93,9 @@ def _find_orphans(notes: Notes, yolo: YoloSet) -> None:
         message = f"has objects, but there is no picture {picture}.*: add it, or take the text file out"
         notes.findings.append(error("missing picture", label, None, message))
     if in_no_split:
-        message = f"{counted(len(in_no_split), 'annotation')} in no split ({some_names(in_no_split)}): list, or take out"
+        message = (
+            f"{counted(len(in_no_split), 'annotation')} in no split ({some_names(in_no_split)}): list, or take out"
+        )
         notes.findings.append(warning("annotation in no split", yolo.root, None, message))
 
 
