@@ -53,6 +53,9 @@ class _Question:
     def corners(self, layout: int) -> Float[np.ndarray, "G 4"]:
         return to_corners(self.said.kind, self.said.objects.numbers, self.sizes, layout, self.wrong_scale)
 
+    def are_sound(self, layout: int) -> Bool[np.ndarray, " G"]:
+        return np.array(self.faults(layout) == SOUND)
+
     def faults(self, layout: int) -> UInt8[np.ndarray, " G"]:
         first = np.where(self.wrong_scale, 0.0, first_pixel(self.said.kind))
         return find_faults(self.corners(layout), self.sizes, first, first_pixel(self.said.kind))
@@ -100,9 +103,8 @@ def _find_layouts(question: _Question) -> tuple[UInt8[np.ndarray, " G"], list[Mi
     said = question.said
     layouts = np.full(len(said.objects), OWN[said.kind], np.uint8)
     numbers = np.isfinite(said.objects.numbers).all(axis=1)
-    broken = question.faults(OWN[said.kind]) != SOUND
-    broken[~numbers] = False
-    sound = {layout: question.faults(layout) == SOUND for layout in OTHERS[said.kind]}
+    broken = ~question.are_sound(OWN[said.kind]) & numbers
+    sound = {layout: question.are_sound(layout) for layout in OTHERS[said.kind]}
     every = np.flatnonzero(numbers)
     if broken.sum() >= max(LEAST_BROKEN_IN_SET, BROKEN_IN_SET * len(every)):
         layout = _fitting(sound, every, FITTING_IN_SET)
