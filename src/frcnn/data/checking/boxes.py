@@ -102,7 +102,7 @@ def _find_layouts(question: _Question) -> tuple[UInt8[np.ndarray, " G"], list[Mi
     """The layout of each box, and where it is not the format's own."""
     said = question.said
     layouts = np.full(len(said.objects), OWN[said.kind], np.uint8)
-    numbers = np.isfinite(said.objects.numbers).all(axis=1)
+    numbers = np.array(np.isfinite(said.objects.numbers).all(axis=1))
     broken = ~question.are_sound(OWN[said.kind]) & numbers
     sound = {layout: question.are_sound(layout) for layout in OTHERS[said.kind]}
     every = np.flatnonzero(numbers)

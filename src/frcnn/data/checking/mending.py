@@ -213,9 +213,8 @@ def _decide_splits(plan: Plan, number: int, examination: Examination) -> None:
             plan.unlisted.add(listing)
             plan.deeds.append(Deed(listing.file, listing.line, "in two splits", f"taken out of {listing.split}"))
             if plan.one.said.kind == "coco":
-                _leave_out(
-                    plan, picture, "in two splits", f"its file is in {examination.last_split((number, picture))} too"
-                )
+                last = examination.last_split((number, picture))
+                _leave_out(plan, picture, "in two splits", f"its file is in {last} too")
     seen: set[tuple[str, int]] = set()
     for listing in plan.one.said.listings:
         if (listing.split, listing.picture) in seen:
