@@ -66,7 +66,8 @@ def _without_examples(examination: Examination) -> list[Finding]:
     counts = count_objects(examination)
     if not counts:
         return []
-    names = list(dict.fromkeys(name for one in examination.sets for name in one.said.class_names))
+    misspelt = misspelt_classes(examination)  # told already
+    names = dict.fromkeys(name for one in examination.sets for name in one.said.class_names if name not in misspelt)
     root = examination.sets[0].said.source.root
     unused = [name for name in names if not any(of_split.get(name) for of_split in counts.values())]
     findings = [_line(root, "any split", unused)] if unused else []

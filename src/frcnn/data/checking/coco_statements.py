@@ -22,8 +22,7 @@ Lined = tuple[Item, int, int]  # an item, its line, and its place in its list, f
 def take_down_coco(coco: CocoSet) -> SetSaid:
     """All its files."""
     notes = Notes()
-    folders = [folder for part in coco.parts for folder in _take_down_file(notes, part)]
-    _find_unlisted_pictures(notes, folders)
+    _find_unlisted_pictures(notes, [_take_down_file(notes, part) for part in coco.parts])
     return notes.finished(coco, "coco")
 
 
@@ -35,7 +34,7 @@ def whole_number(value: object) -> int | None:
 
 
 def _take_down_file(notes: Notes, part: CocoFile) -> list[Path]:
-    """The folder of its pictures, if it has any."""
+    """The pictures that it names, whatever is wrong with them."""
     lists: dict[str, list[Lined]] = {name: [] for name in LISTS}
     try:
         for name, item, line in stream_lines(part.path, LISTS):
@@ -47,12 +46,14 @@ def _take_down_file(notes: Notes, part: CocoFile) -> list[Path]:
     except DataError as refusal:
         notes.findings.append(as_finding(refusal, "unreadable annotation", part.path))
         return []
-    pictures, folder = _take_down_pictures(notes, part, lists["images"])
+    names = names_by_id((item for item, _, _ in lists["images"]), "file_name")
+    folder = picture_folder(part.path, next((name for of_id in names.values() for name in of_id), ""))
+    pictures = _take_down_pictures(notes, part, lists["images"], names, folder)
     classes = _take_down_classes(notes, part.path, lists["categories"])
     known: set[int] = set()
     for item, line, place in lists["annotations"]:
         _take_down_object(notes, part.path, pictures, classes, known, (item, line, place))
-    return [folder] if folder is not None else []
+    return [folder / name for of_id in names.values() for name in of_id]
 
 
 def _needed(item: Item) -> Item:
@@ -71,12 +72,10 @@ def names_by_id(items: Iterable[Item], key: str) -> dict[int, set[str]]:
 
 
 def _take_down_pictures(
-    notes: Notes, part: CocoFile, items: Sequence[Lined]
-) -> tuple[dict[int, int | None], Path | None]:
-    """The numbers of the pictures by their ids (None for an id of several), and their folder."""
-    names = names_by_id((item for item, _, _ in items), "file_name")
+    notes: Notes, part: CocoFile, items: Sequence[Lined], names: Mapping[int, set[str]], folder: Path
+) -> dict[int, int | None]:
+    """The numbers of the pictures by their ids; None for an id of several."""
     numbers: dict[int, int | None] = {}
-    folder = None
     for item, line, place in items:
         identity, name = whole_number(item.get("id")), item.get("file_name")
         if identity is None or not isinstance(name, str) or not name:
@@ -88,8 +87,6 @@ def _take_down_pictures(
             message = f"a second image has the id {identity}: give {name} another"
             notes.findings.append(error("duplicate id", part.path, line, message))
             continue
-        if folder is None:
-            folder = picture_folder(part.path, name)
         if len(names[identity]) > 1:
             numbers[identity] = None
             continue
@@ -97,7 +94,7 @@ def _take_down_pictures(
         number = notes.add_picture(PictureSaid(path, path.is_file(), part.path, line, _size(item), line, identity))
         notes.listings.append(Listing(part.split, number, part.path, line))
         numbers[identity] = number
-    return numbers, folder
+    return numbers
 
 
 def _size(item: Item) -> Size | None:
@@ -173,11 +170,11 @@ def _numbers(box: object) -> Sequence[float]:
     return NOT_FOUR_NUMBERS
 
 
-def _find_unlisted_pictures(notes: Notes, folders: Sequence[Path]) -> None:
+def _find_unlisted_pictures(notes: Notes, named: Iterable[Sequence[Path]]) -> None:
     """Pictures that lie beside those of the lists."""
-    listed = {os.path.normpath(picture.path) for picture in notes.pictures}
-    for folder in dict.fromkeys(folder for folder in folders if folder.is_dir()):
-        files = [path for path in folder.iterdir() if path.suffix.lower() in PICTURE_SUFFIXES]
+    listed = {os.path.normpath(path) for of_file in named for path in of_file}
+    for folder in sorted({Path(path).parent for path in listed}):
+        files = [path for path in folder.glob("*") if path.suffix.lower() in PICTURE_SUFFIXES]
         left = sorted(path.name for path in files if os.path.normpath(path) not in listed)
         if left:
             message = f"{counted(len(left), 'picture')} in no list of images ({some_names(left)}): list, or take out"

@@ -106,9 +106,13 @@ class Examination:
 
     @cached_property
     def _visible(self) -> list[Place]:
-        """The pictures that could be decoded."""
-        looks = ((n, p, look) for n, one in enumerate(self.sets) for p, look in enumerate(one.looks))
-        return [(number, picture) for number, picture, look in looks if look is not None and not look.problem]
+        """The pictures that could be decoded; one that several files list, where it stays."""
+        found = []
+        for places in self.by_path.values():
+            last = self.splits(max(places, key=lambda place: rank_of(self.splits(place))))
+            found += [place for place in places if self.splits(place) == last]
+        looks = {place: self.sets[place[0]].looks[place[1]] for place in sorted(found)}
+        return [place for place, look in looks.items() if look is not None and not look.problem]
 
     def _look(self, place: Place) -> Look:
         look = self.sets[place[0]].looks[place[1]]
