@@ -1,8 +1,10 @@
 """A small clean data set in each of the three formats, and faults to be planted in it, one in each place."""
 
+import io
 import json
 import shutil
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -55,12 +57,19 @@ def picture(number: int) -> Image.Image:
     return Image.fromarray(clouds).resize((WIDTH, HEIGHT), Image.Resampling.BICUBIC)
 
 
+@cache
+def jpeg(number: int) -> bytes:
+    file = io.BytesIO()
+    picture(number).save(file, "JPEG", quality=90)
+    return file.getvalue()
+
+
 def write_voc(root: Path, numbers: dict[str, Sequence[int]] | None = None) -> Path:
     for name in ("Annotations", "JPEGImages", "ImageSets/Main"):
         (root / name).mkdir(parents=True)
     for split, members in (numbers or SPLITS).items():
         for number in members:
-            picture(number).save(root / "JPEGImages" / f"{name_of(number)}.jpg", quality=90)
+            (root / "JPEGImages" / f"{name_of(number)}.jpg").write_bytes(jpeg(number))
             write_annotation(root, name_of(number), things(number))
         (root / "ImageSets/Main" / f"{split}.txt").write_text("".join(f"{name_of(n)}\n" for n in members))
     return root
@@ -87,7 +96,7 @@ def write_coco(root: Path) -> Path:
         lists: dict[str, list[dict]] = {"images": [], "annotations": [], "categories": []}
         lists["categories"] = [{"id": 10 * (i + 1), "name": name} for i, name in enumerate(NAMES)]
         for number in members:
-            picture(number).save(folder / f"{name_of(number)}.jpg", quality=90)
+            (folder / f"{name_of(number)}.jpg").write_bytes(jpeg(number))
             image = {"id": 1000 + number, "file_name": f"{name_of(number)}.jpg", "width": WIDTH, "height": HEIGHT}
             lists["images"].append(image)
             for kind, (x1, y1, x2, y2) in things(number):
@@ -109,7 +118,7 @@ def write_yolo(root: Path) -> Path:
         for kind in ("images", "labels"):
             (root / kind / split).mkdir(parents=True)
         for number in members:
-            picture(number).save(root / "images" / split / f"{name_of(number)}.jpg", quality=90)
+            (root / "images" / split / f"{name_of(number)}.jpg").write_bytes(jpeg(number))
             lines = [yolo_line(NAMES.index(kind), box) for kind, box in things(number)]
             (root / "labels" / split / f"{name_of(number)}.txt").write_text("".join(lines))
     content = {"path": str(root), **{split: f"images/{split}" for split in SPLITS}, "names": dict(enumerate(NAMES))}
@@ -367,14 +376,14 @@ def coco_file(root: Path) -> Path:
     return root / "annotations/instances_train2017.json"
 
 
-def edit_item(root: Path, name: str, place: int, **changes: object) -> tuple[Path, int]:
+def edit_item(root: Path, list_name: str, place: int, /, **changes: object) -> tuple[Path, int]:
     """Change an item of a list; the file, and the item's line."""
     path = coco_file(root)
     lists = json.loads(path.read_text())
-    lists[name][place] |= changes
+    lists[list_name][place] |= changes
     write_coco_file(path, lists)
     lines = path.read_text().splitlines()
-    return path, next(i for i, line in enumerate(lines) if f'"{name}"' in line) + 2 + place
+    return path, next(i for i, line in enumerate(lines) if f'"{list_name}"' in line) + 2 + place
 
 
 def plant_item(severity: str, kind: str, list_name: str, **changes: object) -> Plant:

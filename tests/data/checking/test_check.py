@@ -134,6 +134,7 @@ def test_no_such_place(tmp_path: Path) -> None:
         check_dataset([tmp_path / "absent"])
 
 
+@pytest.mark.slow
 class TestRealData:
     """What others have annotated, and what is known of it."""
 
@@ -148,7 +149,6 @@ class TestRealData:
     def test_none_in_part_of_voc2007(self, shared: Path) -> None:
         assert check_dataset([skip_without(shared / "data/VOC2007-part")]).errors == []
 
-    @pytest.mark.slow
     def test_none_in_the_animals_of_voc2012(self, shared: Path) -> None:
         """Nor between the two: the pictures of one are not in the test split of the other."""
         animals = skip_without(shared / "data/VOC2012-animals-400px")

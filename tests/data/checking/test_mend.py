@@ -3,11 +3,9 @@
 import csv
 import hashlib
 import json
-import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -344,7 +342,7 @@ class TestFolders:
         target = tmp_path / "copy"
         mend_dataset(*examine_paths([first, second]), target)
         assert sorted(path.name for path in target.iterdir()) == ["VOC", "VOC_2", "mended.csv"]
-        assert len(load_dataset([target], "train")) == 32
+        assert len(load_dataset([target], "train")) == 36 + 2
 
     def test_nothing_is_overwritten(self, tmp_path: Path) -> None:
         root, target = write_voc(tmp_path / "set", {"train": [0, 1]}), tmp_path / "copy"
@@ -381,14 +379,27 @@ class TestFolders:
 
     @pytest.mark.slow
     def test_a_kill_leaves_no_copy_that_looks_whole(self, tmp_path: Path) -> None:
-        root, target = write_voc(tmp_path / "set", {"train": range(300)}), tmp_path / "copy"
-        program = [sys.executable, "-m", "frcnn", "data", "check", str(root), "--fix", str(target)]
-        process = subprocess.Popen(program, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        while process.poll() is None and not any(tmp_path.glob(".copy.*/copy/JPEGImages/*")):
-            time.sleep(0.001)
-        os.kill(process.pid, signal.SIGKILL)
-        assert process.wait() == -signal.SIGKILL
+        root, target = write_voc(tmp_path / "set"), tmp_path / "copy"
+        process = subprocess.run([sys.executable, "-c", KILLED_IN_THE_MIDDLE, str(root), str(target)], check=False)
+        assert process.returncode == -signal.SIGKILL
+        (left,) = tmp_path.glob(".copy.*")
+        assert 0 < len([*left.glob("copy/JPEGImages/*")]) < 48
         assert not target.exists()
+
+
+KILLED_IN_THE_MIDDLE = """
+import os, signal, sys
+from pathlib import Path
+from frcnn.data.checking.check import examine_paths
+from frcnn.data.checking.mend import mend_dataset
+
+def progress(done, of):
+    if done == 20:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+root, target = map(Path, sys.argv[1:])
+mend_dataset(*examine_paths([root]), target, progress)
+"""
 
 
 @pytest.mark.slow

@@ -45,25 +45,18 @@ def find_likest(thumbnails: UInt8[np.ndarray, "N S S"], groups: Int[np.ndarray, 
         for row in np.flatnonzero((likeness > COARSE_LIKE).any(axis=1)):
             candidates = np.argsort(-likeness[row], kind="stable")[:CANDIDATES]
             candidates = candidates[likeness[row, candidates] > COARSE_LIKE]
-            _compare(likest, int(block[row]), candidates, fine, deviations)
+            _compare(likest, int(block[row]), candidates, fine)
     return likest
 
 
-def _compare(
-    likest: Likest,
-    number: int,
-    candidates: Int[np.ndarray, " C"],
-    fine: Float[np.ndarray, "N P"],
-    deviations: Float[np.ndarray, " N"],
-) -> None:
+def _compare(likest: Likest, number: int, candidates: Int[np.ndarray, " C"], fine: Float[np.ndarray, "N P"]) -> None:
     """Take down the candidate that is most like a picture, if it is like it."""
     likeness = fine[candidates] @ fine[number]
     best = int(np.argmax(likeness))
     if likeness[best] < LIKE:
         return
     partner = int(candidates[best])
-    apart = np.abs(fine[partner] * deviations[partner] - fine[number] * deviations[number]).max()
-    apart *= np.sqrt(fine.shape[1]) / min(deviations[partner], deviations[number])
+    apart = np.abs(fine[partner] - fine[number]).max() * np.sqrt(fine.shape[1])
     likest.partner[number], likest.likeness[number] = partner, likeness[best]
     likest.same[number] = likeness[best] >= SAME and apart <= MOST_DIFFERENT
 

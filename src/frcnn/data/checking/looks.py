@@ -71,14 +71,22 @@ def look_at(path: Path, digest: bytes) -> Look:
     """Decode a picture. What is wrong with it is an answer, not an exception."""
     try:
         with opened_picture(path) as image:
-            height, width, mode = image.height, image.width, image.mode
-            orientation = orientation_of(image)  # before it is loaded, see `as_seen`
+            orientation, mode = orientation_of(image), image.mode  # before it is loaded, see `as_seen`
+            height, width = _stored_size(image, orientation)
             frames = 1 if image.format == SEVERAL_VIEWS else int(getattr(image, "n_frames", 1))
             image.draft("L", (LEAST_DECODED, LEAST_DECODED))
             thumbnail = _thumbnail(as_seen(image), (height, width), orientation)
     except DataError as refusal:
         return Look(digest, problem=str(refusal).removeprefix(f"{path}: "))
     return Look(digest, "", (height, width), orientation, mode, frames, thumbnail)
+
+
+def _stored_size(image: Image.Image, orientation: int) -> Size:
+    """Of the pixels as they lie in the file; a TIFF turns by itself, some versions even before it is loaded."""
+    if image.format == "TIFF" and orientation in SIDEWAYS:
+        image.load()
+        return image.width, image.height
+    return image.height, image.width
 
 
 def _thumbnail(seen: Image.Image, stored: Size, orientation: int) -> UInt8[np.ndarray, "32 32"]:

@@ -1,0 +1,10 @@
+from frcnn.data.checking.naming import counted, pixels, some_names
+
+
+def test_by_hand() -> None:
+    assert counted(1, "box", "boxes") == "1 box"
+    assert counted(0, "box", "boxes") == "0 boxes"
+    assert counted(1234, "picture") == "1,234 pictures"
+    assert some_names(["a", "b", "c"]) == "a, b, c"
+    assert some_names(["a", "b", "c", "d"]) == "a, b, c ..."
+    assert pixels((480, 640)) == "640x480"
