@@ -141,9 +141,9 @@ def _draw_label(
     canvas: _Canvas, text: str, places: Sequence[tuple[int, int]], colour: Colour, only_if_free: bool = False
 ) -> None:
     """A tag at the first place where no other tag lies, else at the first place; always inside the picture."""
-    font = _font(canvas.font_size, text.isascii())
+    font = label_font(canvas.font_size, text.isascii())
     padding = canvas.line
-    text = _fitted(text, font, canvas.picture.width - 2 * padding)
+    text = fitted(text, font, canvas.picture.width - 2 * padding)
     width = round(font.getlength(text)) + 2 * padding
     spots = [_moved_inside((x, y, x + width, y + _line_height(canvas)), canvas.picture.size) for x, y in places]
     free = [spot for spot in spots if not any(_overlap(spot, label) for label in canvas.labels)]
@@ -156,10 +156,10 @@ def _draw_label(
 
 
 def _line_height(canvas: _Canvas) -> int:
-    return round(_font(canvas.font_size).getbbox("Ág")[3]) + canvas.line
+    return round(label_font(canvas.font_size).getbbox("Ág")[3]) + canvas.line
 
 
-def _fitted(text: str, font: Font, width: int) -> str:
+def fitted(text: str, font: Font, width: int) -> str:
     """The text, cut at its end where it would be wider than `width`."""
     shortened = text
     while len(text) > 1 and font.getlength(shortened) > width:
@@ -169,7 +169,7 @@ def _fitted(text: str, font: Font, width: int) -> str:
 
 
 @cache
-def _font(size: int, plain: bool = True) -> Font:
+def label_font(size: int, plain: bool = True) -> Font:
     """Pillow's own outlines, which are Latin; for other scripts a font of the system, where one is found."""
     for name in () if plain else WIDE_SCRIPT_FONTS:
         try:

@@ -1,6 +1,6 @@
 import os
 
-from frcnn.benchmarking.data import data_measurements, loading_row
+from frcnn.benchmarking.data import data_measurements, loading_row, ready_row
 from frcnn.benchmarking.rows import Setting
 
 
@@ -19,4 +19,13 @@ def test_other_pictures_are_found_out(monkeypatch):
 
 
 def test_what_is_measured():
-    assert [m.name for m in data_measurements(Setting())] == ["loading 480 JPEG pictures with 2 workers"]
+    assert [m.name for m in data_measurements(Setting())] == [
+        "loading 480 JPEG pictures with 2 workers",
+        "480 JPEG pictures of 375x500, ready for the network at short side 600",
+    ]
+
+
+def test_the_network_sees_the_same_of_both():
+    row = ready_row("ready", Setting(runs=1), pictures=4, passes=1)
+    assert row.pictures == 4
+    assert row.notes == ("the same pictures",)

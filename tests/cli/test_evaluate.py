@@ -24,7 +24,7 @@ def two(make_voc) -> tuple[Path, Path]:
 def test_a_table_for_people(run, model, two):
     outcome = run("evaluate", model, "--data", two[0])
     assert (outcome.status, outcome.error) == (0, "")
-    for word in ("cat", "dog", "VOC07 AP", "mean"):
+    for word in ("cat", "dog", "VOC07", "COCO", "AP50", "mean"):
         assert word in outcome.out
 
 
@@ -35,6 +35,8 @@ def test_json_is_what_metrics_json_holds(run, model, two, tmp_path):
     assert metrics == json.loads((tmp_path / "evaluation" / "metrics.json").read_text())
     assert (metrics["images"], metrics["objects"], metrics["score_threshold"]) == (4, 4, 0.3)
     assert (tmp_path / "evaluation" / "per_class.csv").read_text().count("\n") == 3
+    assert {"coco", "operating_points", "confusion", "calibration", "errors"} < set(metrics)
+    assert all((tmp_path / "evaluation" / name).is_file() for name in ("pr_curves.png", "confusion.png"))
 
 
 def test_another_split(run, model, two):

@@ -16,7 +16,8 @@ from frcnn import fetching
 from frcnn.data import download as downloading
 from frcnn.data.archives import PUBLISHED, Part
 from frcnn.data.download import download
-from frcnn.data.voc import find_voc_sets
+from frcnn.data.recognise import find_sources
+from frcnn.data.voc import VocSet
 from frcnn.errors import DataError, FrcnnError, UsageError
 from frcnn.fetching import DownloadError
 
@@ -54,7 +55,8 @@ def assert_whole(folder: Path) -> None:
 def test_voc_is_laid_out_as_the_devkit_has_it(server: Server, tmp_path: Path) -> None:
     assert have(server, tmp_path / "new" / "data") == tmp_path / "new" / "data" / "VOCdevkit"
     assert_whole(tmp_path / "new" / "data")
-    (voc,) = find_voc_sets(tmp_path / "new" / "data" / "VOCdevkit")
+    (voc,) = find_sources(tmp_path / "new" / "data" / "VOCdevkit")
+    assert isinstance(voc, VocSet)
     assert voc.splits == {"trainval": ("000001", "000002", "000003"), "test": ("000004", "000005")}
     assert [name for name, _ in server.asked] == list(ARCHIVES)
 

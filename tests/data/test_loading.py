@@ -545,7 +545,7 @@ class TestProcesses:
 
     def test_no_more_is_loaded_than_is_soon_needed(self, dataset):
         """However slow the one who asks: what is not loaded when the pictures go away, cannot come any more."""
-        many = Dataset(dataset.examples * 20, dataset.class_names)
+        many = Dataset(tuple(dataset.examples) * 20, dataset.class_names)
         slow = evaluation_batches(many, 1, 1)
         next(slow)
         time.sleep(0.3)
@@ -588,7 +588,7 @@ from frcnn.data.dataset import Dataset, load_dataset
 from frcnn.data.loading import evaluation_batches
 
 dataset = load_dataset([Path(sys.argv[1])], "train")
-loading = evaluation_batches(Dataset(dataset.examples * 50, dataset.class_names), 1, workers=2)
+loading = evaluation_batches(Dataset(tuple(dataset.examples) * 50, dataset.class_names), 1, workers=2)
 try:
     for batch in loading:
         print("ready", flush=True)

@@ -173,7 +173,7 @@ def test_what_is_wrong_names_the_line(put, tmp_path, text, message):
 )
 def test_a_description_that_is_wrong(put, tmp_path, text, message):
     put("images/train/a.jpg")
-    with pytest.raises(DataError, match="data.yaml") as caught:
+    with pytest.raises(DataError, match=r"data\.yaml") as caught:
         recognise_yolo(described(tmp_path, text))
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)

@@ -136,7 +136,12 @@ def test_evaluate_reads_the_data_and_writes_the_results(voc: Path, tmp_path: Pat
     evaluation = evaluate(Oracle(), voc, out=tmp_path / "results", workers=0)
     metrics = json.loads((tmp_path / "results" / "metrics.json").read_text())
     assert metrics == evaluation.metrics_dict()
-    assert metrics["voc07_map"] == pytest.approx(1)
+    assert metrics["voc07_map"] == metrics["coco"]["ap"] == pytest.approx(1)
+    assert (tmp_path / "results" / "confusion.png").is_file()
+
+
+def test_what_training_does_not_need_is_not_computed(dataset: Dataset) -> None:
+    assert evaluate_model(Oracle(), dataset).analysis is None
 
 
 def test_evaluate_opens_a_model_by_its_name(voc: Path, monkeypatch: pytest.MonkeyPatch) -> None:

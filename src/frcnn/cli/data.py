@@ -8,6 +8,7 @@ import typer
 from frcnn.cli.arguments import DebugOption, JsonOption
 from frcnn.cli.errors import FAILED, one_line_errors
 
+Format = Literal["voc", "coco", "yolo"]
 DataSetName = Literal["voc2007", "voc2012", "coco2017"]
 
 app = typer.Typer(epilog="Example: frcnn data sample runs/sample", rich_markup_mode=None)
@@ -15,7 +16,7 @@ app = typer.Typer(epilog="Example: frcnn data sample runs/sample", rich_markup_m
 
 @app.callback()
 def _root() -> None:
-    """Make, fetch or check a data set."""
+    """Make, fetch, check or convert a data set."""
 
 
 @app.command("sample", epilog="Example: frcnn data sample runs/sample")
@@ -91,3 +92,26 @@ def check(
             typer.echo(tell_mended(mended), err=as_json)
         if report.errors:
             raise typer.Exit(FAILED)
+
+
+@app.command("convert", epilog="Example: frcnn data convert VOCdevkit/VOC2007 data/voc2007-coco --to coco")
+def convert(
+    source: Annotated[Path, typer.Argument(metavar="SRC", help="A data set.", show_default=False)],
+    folder: Annotated[Path, typer.Argument(metavar="DST", help="A new folder.", show_default=False)],
+    to: Annotated[Format, typer.Option("--to", help="The format to write.", show_default=False)],
+    bad_boxes: Annotated[
+        Literal["refuse", "skip"], typer.Option("--bad-boxes", help="What to do about boxes that cannot be.")
+    ] = "refuse",
+    pictures: Annotated[
+        Literal["copy", "link"], typer.Option("--pictures", help="link: hard links, which take no room.")
+    ] = "copy",
+    debug: DebugOption = False,
+) -> None:
+    """Write a data set in another format: the same pictures, boxes, classes and splits."""
+    with one_line_errors(debug):
+        from frcnn.data.convert import convert as run
+        from frcnn.progress import progress_bar
+
+        with progress_bar("converting") as progress:
+            converted = run([source], folder, to, bad_boxes=bad_boxes, pictures=pictures, progress=progress)
+        typer.echo(converted.describe())

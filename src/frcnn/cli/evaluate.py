@@ -10,7 +10,6 @@ from frcnn.cli.arguments import (
     DebugOption,
     DeviceOption,
     JsonOption,
-    ModelArgument,
     PrecisionOption,
     ReindexOption,
     ScoreOption,
@@ -21,11 +20,18 @@ EXAMPLE = "Example: frcnn evaluate runs/voc/best.safetensors --data VOCdevkit/VO
 
 
 def evaluate(
-    model: ModelArgument,
+    model: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODEL",
+            help="A model file, a preset with published weights, or a COCO result file (.json).",
+            show_default=False,
+        ),
+    ],
     data: DataOption,
     split: Annotated[Literal["train", "val", "trainval", "test"], typer.Option("--split", help="Which part.")] = "test",
     out: Annotated[
-        Path | None, typer.Option("--out", help="Write metrics.json and per_class.csv into this folder.")
+        Path | None, typer.Option("--out", help="Write metrics.json, per_class.csv and plots into this folder.")
     ] = None,
     batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Pictures at a time.")] = 1,
     bad_boxes: Annotated[
@@ -38,7 +44,7 @@ def evaluate(
     as_json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
-    """Score a model: VOC's 11-point and area average precision of each class, and the losses."""
+    """Score a model: VOC's and COCO's average precision of each class, what is wrong and why, and the losses."""
     with one_line_errors(debug):
         import json
 

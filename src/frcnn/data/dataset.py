@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Int
 
 from frcnn.data.box_faults import explain_fault
-from frcnn.data.examples import Example, Examples, Part
+from frcnn.data.examples import Chosen, Example, Examples, area_of
 from frcnn.data.index import NO_ANNOTATION, NO_PICTURE, UNREADABLE, Index
 from frcnn.data.index_file import open_index
 from frcnn.data.pictures import read_size
@@ -34,7 +34,7 @@ class OpenSet:
     index: Index
 
 
-Chosen = list[tuple[OpenSet, Numbers]]  # which pictures of which set
+Choice = list[tuple[OpenSet, Numbers]]  # which pictures of which set
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,10 @@ class Dataset:
         if isinstance(self.examples, Examples):
             return self.examples.picture(number)
         return self.examples[number].picture
+
+    def areas(self) -> list[np.ndarray]:
+        """Square pixels of each picture's objects: of the outline where the data set says it, else of the box."""
+        return [area_of(example) for example in self.examples]
 
     def count_learnt(self) -> int:
         """How many objects are trained on."""
@@ -95,8 +99,8 @@ def training_splits(
     With `validation` 0 everything but `test` is trained on and nothing is held out. Raises DataError.
     """
     sets = open_sets(paths)
-    learnt: Chosen = []
-    held_out: Chosen = []
+    learnt: Choice = []
+    held_out: Choice = []
     for one in sets:
         train, val = _divided(one.index, validation, seed)
         learnt.append((one, train))
@@ -167,20 +171,20 @@ def _joined(*parts: Numbers) -> Numbers:
     return together[np.sort(np.unique(together, return_index=True)[1])]
 
 
-def _dataset(chosen: Chosen, class_names: tuple[str, ...], bad_boxes: BadBoxes) -> Dataset:
+def _dataset(chosen: Choice, class_names: tuple[str, ...], bad_boxes: BadBoxes) -> Dataset:
     if not any(len(numbers) for _, numbers in chosen):
         raise DataError(f"{_named([one for one, _ in chosen])}: the split is empty: it names no picture")
     ids = {name: number for number, name in enumerate(class_names)}
     parts = []
     for one, numbers in chosen:
         new_ids = np.array([ids.get(name, UNKNOWN) for name in one.index.class_names], np.int64)
-        _check(one, numbers, new_ids, class_names, bad_boxes)
-        parts.append(Part(one.root, one.index, numbers, new_ids))
+        check_usable(one, numbers, new_ids, class_names, bad_boxes)
+        parts.append(Chosen(one.root, one.index, numbers, new_ids))
     examples = Examples(tuple(parts))
     return Dataset(examples, class_names, examples.count_bad_boxes())
 
 
-def _check(one: OpenSet, numbers: Numbers, new_ids: Numbers, names: Sequence[str], bad_boxes: BadBoxes) -> None:
+def check_usable(one: OpenSet, numbers: Numbers, new_ids: Numbers, names: Sequence[str], bad_boxes: BadBoxes) -> None:
     """Raises DataError for the first picture, in the split's order, that cannot be used as it is."""
     index = one.index
     unusable = index.states != 0

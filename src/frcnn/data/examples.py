@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple, overload
+from typing import overload
 
 import numpy as np
 import torch
@@ -12,7 +12,6 @@ from jaxtyping import Float, Int, Int64
 from torch import Tensor
 
 from frcnn.data.index import NO_IDENTITY, Index
-from frcnn.ops.boxes import clip
 from frcnn.structures import Target
 
 
@@ -28,7 +27,8 @@ class Example:
     areas: Float[Tensor, " G"] | None = None  # of the objects' outlines, NaN where the file does not say; COCO
 
 
-class Part(NamedTuple):
+@dataclass(frozen=True)
+class Chosen:
     """Some pictures of one data set."""
 
     root: Path
@@ -47,12 +47,13 @@ class Part(NamedTuple):
     def example(self, place: int) -> Example:
         """The picture at a place among these, with its sound boxes."""
         index, number = self.index, int(self.pictures[place])
-        height, width = (int(side) for side in index.sizes[number])
+        height, width = index.sizes[number].tolist()
         rows = np.arange(index.first_object[number], index.first_object[number + 1])
         rows = rows[index.faults[rows] == 0]
-        boxes = clip(torch.from_numpy(index.boxes[rows]), (height, width))
+        borders = np.array((width, height, width, height), np.float32)
+        boxes = np.minimum(np.maximum(index.boxes[rows], 0), borders)  # faster than torch for a few numbers
         target = Target(
-            boxes,
+            torch.from_numpy(boxes),
             torch.from_numpy(self.class_ids[index.class_ids[rows]]),
             torch.from_numpy(index.flags[rows] != 0),
         )
@@ -70,7 +71,7 @@ class Part(NamedTuple):
 class Examples(Sequence[Example]):
     """The pictures of all parts, one part after another."""
 
-    parts: tuple[Part, ...]
+    parts: tuple[Chosen, ...]
 
     @cached_property
     def ends(self) -> Int64[np.ndarray, " S"]:
@@ -109,9 +110,19 @@ class Examples(Sequence[Example]):
         """Objects that are trained on: with sound boxes, and not to be ignored."""
         return sum(int(np.sum((p.index.faults[p.rows] | p.index.flags[p.rows]) == 0)) for p in self.parts)
 
-    def _place(self, number: int) -> tuple[Part, int]:
+    def _place(self, number: int) -> tuple[Chosen, int]:
         if not -len(self) <= number < len(self):
             raise IndexError(f"there is no picture {number} among {len(self)}")
         number %= len(self)
         part = int(np.searchsorted(self.ends, number, side="right"))
         return self.parts[part], number - (int(self.ends[part - 1]) if part else 0)
+
+
+def area_of(example: Example) -> Float[np.ndarray, " G"]:
+    """Square pixels of the objects: of the outline where it is known, else of the box."""
+    boxes = example.target.boxes.double()
+    of_boxes = (boxes[:, 2:] - boxes[:, :2]).prod(dim=1).numpy()
+    if example.areas is None:
+        return of_boxes
+    said = example.areas.double().numpy()
+    return np.where(np.isnan(said), of_boxes, said)

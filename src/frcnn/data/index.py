@@ -188,12 +188,12 @@ def as_facts(index: Index) -> dict[str, Any]:
 
 def from_arrays(arrays: Mapping[str, np.ndarray], facts: Mapping[str, Any]) -> Index:
     """The index that was taken apart."""
-    packed = {
+    packed: dict[str, Any] = {
         name: PackedStrings(arrays[f"{name}.text"], arrays[f"{name}.ends"])
         for name in ("picture_names", "annotation_names")
     }
     splits = {name.removeprefix("splits."): values for name, values in arrays.items() if name.startswith("splits.")}
-    plain = {name: values for name, values in arrays.items() if "." not in name}
+    plain: dict[str, Any] = {name: values for name, values in arrays.items() if "." not in name}
     return Index(
         kind=facts["kind"],
         class_names=tuple(facts["class_names"]),

@@ -177,7 +177,8 @@ class _Pictures(Map[Loaded]):
         path, reduction = self.dataset.picture(order.number), order.view.reduction
         picture = read_picture(path) if reduction == 1 else read_reduced_picture(path, reduction)
         self._check_size(path, picture.size, order)
-        return order.view.pixels(to_bytes(picture)).contiguous()  # bytes cross processes four times as fast
+        pixels = order.view.pixels(to_bytes(picture)).permute(1, 2, 0).contiguous()  # bytes cross processes faster
+        return pixels.permute(2, 0, 1)  # (3, H, W), and channels last on the way
 
     def _check_size(self, path: Path, found: tuple[int, int], order: Order) -> None:
         """Boxes of another size of picture would lie elsewhere. Raises DataError."""

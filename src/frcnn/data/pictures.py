@@ -92,7 +92,7 @@ def to_bytes(image: Image.Image) -> UInt8[Tensor, "3 H W"]:
     """An RGB picture as a tensor, still in bytes: a quarter of the memory."""
     if image.mode != "RGB":
         raise ValueError(f"the picture must be RGB, not {image.mode}: see as_seen")
-    return torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous()  # (H, W, 3) -> (3, H, W)
+    return torch.from_numpy(np.array(image)).permute(2, 0, 1)  # (H, W, 3) -> (3, H, W), which stays channels last
 
 
 def as_floats(pixels: UInt8[Tensor, "3 H W"]) -> Float[Tensor, "3 H W"]:

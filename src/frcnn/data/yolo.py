@@ -21,6 +21,7 @@ from frcnn.errors import DataError
 FOLDERS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 NAME_FILES = ("classes.txt", "obj.names", "_darknet.labels")
 WHOLE = "trainval"  # the split of a set that has none
+SPLITS = ("train", "val", WHOLE, "test")
 LOOKED_AT = 100  # pictures, to recognise a folder: most may have no objects
 NO_SIZE = (0, 0)
 
@@ -176,7 +177,9 @@ def _described(path: Path) -> YoloSet:
     content = _parsed(path)
     root = path.parent / str(content.get("path") or "")
     root = root if root.is_dir() else path.parent  # a path that was right on another machine
-    splits = {split: _places(path, root, content[split]) for split in ("train", "val", "test") if content.get(split)}
+    splits = {split: _places(path, root, content[split]) for split in SPLITS if content.get(split)}
+    if WHOLE in splits:  # which only our own writer says: the others are there for those who ask for them
+        splits = {split: places for split, places in splits.items() if split == WHOLE or places != splits[WHOLE]}
     if not splits:
         raise DataError(f"{path}: names no pictures: it needs train, val or test, each a folder or a list of pictures")
     return YoloSet(path.parent, splits, _names(path, content.get("names")), path)

@@ -18,7 +18,7 @@ from frcnn.data.dataset import Dataset
 from frcnn.data.loading import evaluation_batches
 from frcnn.device import Precision, autocast
 from frcnn.errors import UsageError
-from frcnn.evaluation.run import evaluation_mode
+from frcnn.evaluation.mode import evaluation_mode
 from frcnn.model.detector import FasterRCNN
 from frcnn.ops.boxes import box_iou
 

@@ -128,8 +128,9 @@ def _tiles(history: History, evaluation: Evaluation | None) -> list[tuple[str, s
             ("VOC07 mAP (11 points)", _fraction(evaluation.result.voc07_map)),
             ("VOC mAP (area)", _fraction(evaluation.result.voc_map)),
             ("pictures evaluated", f"{evaluation.images:,}"),
-            ("a picture, detection alone", f"{evaluation.seconds_per_image * 1000:.0f} ms"),
         ]
+        if evaluation.seconds_per_image is not None:
+            tiles.append(("a picture, detection alone", f"{evaluation.seconds_per_image * 1000:.0f} ms"))
     if history.steps:
         tiles += [("training", duration(history.seconds)), ("steps", f"{history.steps[-1]['step']:,}")]
     return tiles
@@ -215,9 +216,10 @@ def _evaluation_values(evaluation: Evaluation | None) -> dict[str, Any]:
     ]
     found = sum(len(detections) for detections in evaluation.detections)
     means = ["mean", _fraction(result.voc07_map), _fraction(result.voc_map), "", evaluation.objects, found]
+    above = "" if evaluation.score_threshold is None else f" with scores above {evaluation.score_threshold:g}"
     evaluated = (
-        f"{evaluation.images:,} pictures with {evaluation.objects:,} objects, detections with scores above "
-        f"{evaluation.score_threshold:g}, right where the IoU exceeds .5. Click a heading to sort."
+        f"{evaluation.images:,} pictures with {evaluation.objects:,} objects, detections{above}, right where the IoU "
+        "exceeds .5. Click a heading to sort."
     )
     return {"classes": classes, "means": means, "evaluated": evaluated}
 

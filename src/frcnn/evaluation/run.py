@@ -1,19 +1,21 @@
 """Run a model over a data set and score it: the one way by which training, the console and the library evaluate."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from frcnn.data.dataset import BadBoxes, Dataset, load_dataset
 from frcnn.data.loading import evaluation_batches
 from frcnn.device import Precision, autocast, check_precision, choose_device
 from frcnn.errors import DataError, UsageError
+from frcnn.evaluation.analysis import analyse
 from frcnn.evaluation.average_precision import evaluate_detections
+from frcnn.evaluation.mode import evaluation_mode
+from frcnn.evaluation.result_file import evaluate_result_file
 from frcnn.evaluation.results import Evaluation, write_evaluation
 from frcnn.files import file_in_the_way
 from frcnn.model.detector import FasterRCNN
@@ -52,18 +54,24 @@ def evaluate(
 ) -> Evaluation:
     """Score a model, or MODEL of the command line, on a split of a data set read with the model's own classes.
 
-    A model handed in runs where it is; one from a file runs on `device`. `out` is a folder for metrics.json and
-    per_class.csv; `score_threshold` takes the place of the model's own; `bad_boxes` as in `data.bad_boxes`. Raises
-    FrcnnError for what cannot be used.
+    MODEL may also be a result file in COCO's format (.json), for which no pictures are needed. A model handed in runs
+    where it is; one from a file runs on `device`. `out` is a folder for metrics.json, per_class.csv and pictures of the
+    curves and the confusion; `score_threshold` takes the place of the model's own; `bad_boxes` as in
+    `data.bad_boxes`. Raises FrcnnError for what cannot be used.
     """
     if out is not None and (file := file_in_the_way(Path(out))):
         raise UsageError(f"{file}: is a file; name a folder for the results")
     check_precision(precision)
+    paths = [Path(path) for path in ([data] if isinstance(data, (str, Path)) else data)]
+    if isinstance(model, (str, Path)) and Path(model).suffix.lower() == ".json":
+        evaluation = evaluate_result_file(Path(model), paths, split, score_threshold, bad_boxes)
+        if out is not None:
+            write_evaluation(Path(out), evaluation)
+        return evaluation
     where = choose_device(device)
     network = model if isinstance(model, FasterRCNN) else open_model(model).to(where)
     network = with_score_threshold(network, score_threshold)
-    paths = [data] if isinstance(data, (str, Path)) else data
-    dataset = load_dataset([Path(path) for path in paths], split, network.class_names, bad_boxes=bad_boxes)
+    dataset = load_dataset(paths, split, network.class_names, bad_boxes=bad_boxes)
     evaluation = evaluate_model(
         network,
         dataset,
@@ -72,6 +80,9 @@ def evaluate(
         precision=precision,
         progress=progress,
     )
+    targets = [example.target for example in dataset.examples]
+    analysis = analyse(evaluation.detections, targets, dataset.class_names, dataset.areas())
+    evaluation = replace(evaluation, analysis=analysis)
     if out is not None:
         write_evaluation(Path(out), evaluation)
     return evaluation
@@ -91,7 +102,8 @@ def evaluate_model(
 ) -> Evaluation:
     """Detect on every picture, in the data set's order, where the model is; its mode is left as it was.
 
-    The losses are those of training, with anchors and proposals drawn from `seed`: they cost a second pass.
+    It is scored by VOC's rules alone, which is quick: `analyse` tells the rest. The losses are those of training, with
+    anchors and proposals drawn from `seed`: they cost a second pass.
     """
     if tuple(dataset.class_names) != tuple(model.class_names):
         raise DataError("the data set's classes are not the model's: load it with the model's class names")
@@ -129,15 +141,3 @@ def _summary(model: FasterRCNN, dataset: Dataset, tally: _Tally) -> Evaluation:
         seconds_per_image=tally.seconds / images,
         skipped_boxes=dataset.skipped_boxes,
     )
-
-
-@contextmanager
-def evaluation_mode(model: nn.Module) -> Iterator[None]:
-    """Module by module, since some may be meant to differ from the whole (frozen batch norm)."""
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        yield
-    finally:
-        for module, training in modes:
-            module.training = training

@@ -8,6 +8,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torchvision.models.resnet import BasicBlock, Bottleneck
 
+from frcnn.model.strided import StridedConv2d
+
 ACTIVATIONS: dict[type[nn.Module], tuple[str, list[float]]] = {  # oneDNN's names and numbers
     nn.ReLU: ("relu", []),
     nn.ReLU6: ("hardtanh", [0.0, 6.0]),
@@ -45,7 +47,11 @@ def _fuse_chain(chain: nn.Sequential) -> None:
 
 def _is_fusible(layer: nn.Conv2d) -> bool:
     """Of numbers that oneDNN knows, and padded with zeros as it pads: not one that does so in its own way."""
-    is_plain = type(layer) is nn.Conv2d and layer.padding_mode == "zeros" and not isinstance(layer.padding, str)
+    is_plain = (
+        type(layer) in (nn.Conv2d, StridedConv2d)
+        and layer.padding_mode == "zeros"
+        and not isinstance(layer.padding, str)
+    )
     return is_plain and _is_computed_with(layer.weight.dtype)
 
 

@@ -1,0 +1,190 @@
+"""A data set in another format: the same pictures, boxes, classes and splits, and ids and flags where it has them.
+
+Boxes travel as their files say them, unclipped. Pictures are copied as they are.
+"""
+
+import itertools
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from frcnn.data.coco_writer import CocoWriter
+from frcnn.data.dataset import BadBoxes, OpenSet, check_usable, found_names, open_sets
+from frcnn.data.entries import Entry, Writer
+from frcnn.data.index import NO_IDENTITY, Kind
+from frcnn.data.voc_writer import VocWriter
+from frcnn.data.yolo_writer import YoloWriter
+from frcnn.errors import FrcnnError, UsageError
+from frcnn.files import file_in_the_way, make_folder
+
+WRITERS: Mapping[Kind, Callable[[Path, Sequence[str], Sequence[int]], Writer]] = {
+    "voc": VocWriter,
+    "coco": CocoWriter,
+    "yolo": YoloWriter,
+}
+ORDER = ("train", "val", "test", "trainval")  # a picture of several splits belongs to the first of them
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Converted:
+    """What was written, and what the format could not hold."""
+
+    folder: Path
+    pictures: int
+    objects: int
+    skipped_boxes: int
+    lost_flags: int  # objects that were difficult or a crowd, and no longer are
+
+    def describe(self) -> str:
+        """In a line."""
+        skipped = f", {self.skipped_boxes:,} bad boxes left out" if self.skipped_boxes else ""
+        lost = f", {self.lost_flags:,} of them no longer marked as difficult or crowds" if self.lost_flags else ""
+        return f"{self.folder}: {self.pictures:,} pictures, {self.objects:,} objects{lost}{skipped}"
+
+
+class Place(NamedTuple):
+    """Where a picture is, and what it will be called."""
+
+    one: OpenSet
+    number: int
+    name: str
+    split: str
+    identity: int
+
+
+def convert(
+    paths: Sequence[Path],
+    folder: Path,
+    to: Kind,
+    *,
+    bad_boxes: BadBoxes = "refuse",
+    pictures: Literal["copy", "link"] = "copy",
+    progress: Progress | None = None,
+) -> Converted:
+    """Write the data sets at `paths`, together, into a new `folder`: whole, or not at all.
+
+    With "link", pictures are hard links where the disk can: they take no room, and are the same files as before.
+    Raises UsageError where `folder` is in use, DataError for pictures and boxes that cannot be used.
+    """
+    _check_folder(folder)
+    sets = open_sets(paths)
+    names = found_names(sets)
+    for one in sets:
+        everything = np.arange(len(one.index), dtype=np.int32)
+        check_usable(one, everything, np.arange(len(one.index.class_names)), names, bad_boxes)
+    categories = sets[0].index.category_ids if len(sets) == 1 else ()
+    aside = folder.with_name(f".{folder.name}.part")
+    shutil.rmtree(aside, ignore_errors=True)  # what a killed conversion has left
+    try:
+        writer = WRITERS[to](make_folder(aside), names, categories)
+        counts = _write(_places(sets), names, writer, pictures, progress)
+        aside.replace(folder)
+    except OSError as error:
+        raise FrcnnError(f"{error.filename or folder}: cannot be written ({error.strerror or error})") from error
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+    return Converted(folder, *counts)
+
+
+def _check_folder(folder: Path) -> None:
+    if file := file_in_the_way(folder):
+        raise UsageError(f"{file}: is a file; name a new folder")
+    if folder.is_dir() and any(folder.iterdir()):
+        raise UsageError(f"{folder}: is not empty; name a new folder")
+
+
+def _write(
+    places: Sequence[Place], names: Sequence[str], writer: Writer, how: str, progress: Progress | None
+) -> tuple[int, int, int, int]:
+    """How many pictures, objects, boxes left out and flags lost."""
+    objects = skipped = lost = 0
+    identities = _object_identities(places)
+    for done, place in enumerate(places, start=1):
+        entry, bad = _entry(place, names, identities)
+        _bring(place.one.root / place.one.index.picture_names[place.number], writer.picture(entry), how)
+        writer.add(entry)
+        objects, skipped = objects + len(entry.corners), skipped + bad
+        lost += 0 if writer.keeps_flags else sum(flag != 0 for flag in entry.flags)
+        if progress is not None:
+            progress(done, len(places))
+    writer.finish()
+    return len(places), objects, skipped, lost
+
+
+def _bring(source: Path, target: Path, how: str) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if how == "link":
+        try:
+            os.link(source, target)
+            return
+        except OSError:  # another disk, or one without links
+            pass
+    shutil.copyfile(source, target)
+
+
+def _places(sets: Sequence[OpenSet]) -> list[Place]:
+    """Every picture once, split by split, under a name that no other has, whatever a disk thinks of capitals."""
+    taken: set[str] = set()
+    places: list[Place] = []
+    for one in sets:
+        seen = np.zeros(len(one.index), bool)
+        for split in ORDER:
+            for number in one.index.splits.get(split, np.zeros(0, np.int32)).tolist():
+                if not seen[number]:
+                    seen[number] = True
+                    identity = int(one.index.identities[number])
+                    places.append(Place(one, number, _free_name(one, number, taken), split, identity))
+    return _with_identities(places)
+
+
+def _with_identities(places: list[Place]) -> list[Place]:
+    """Each its own id: those that they have, else their names where all are numbers, else counted."""
+    if len({place.identity for place in places} - {NO_IDENTITY}) == len(places):
+        return places
+    stems = [Path(place.name).stem for place in places]
+    are_numbers = all(stem.isascii() and stem.isdigit() and len(stem) < 19 for stem in stems)
+    numbers = list(map(int, stems)) if are_numbers and len(set(map(int, stems))) == len(stems) else None
+    return [p._replace(identity=i) for p, i in zip(places, numbers or range(1, len(places) + 1), strict=True)]
+
+
+def _object_identities(places: Sequence[Place]) -> Iterator[int] | None:
+    """Counted, where they cannot all keep what they have; None where they can."""
+    sets = {id(place.one): place.one.index for place in places}
+    identities = np.concatenate([np.zeros(0, np.int64), *(index.object_identities for index in sets.values())])
+    can_be_kept = NO_IDENTITY not in identities and len(np.unique(identities)) == len(identities)
+    return None if can_be_kept else itertools.count(1)
+
+
+def _free_name(one: OpenSet, number: int, taken: set[str]) -> str:
+    path = Path(one.index.picture_names[number])
+    stems = (path.stem, f"{one.root.name}_{path.stem}", *(f"{path.stem}_{i}" for i in range(2, len(taken) + 3)))
+    stem = next(stem for stem in stems if stem.lower() not in taken)
+    taken.add(stem.lower())
+    return stem + path.suffix
+
+
+def _entry(place: Place, names: Sequence[str], identities: Iterator[int] | None) -> tuple[Entry, int]:
+    """A picture's objects, and how many of its boxes are left out."""
+    index = place.one.index
+    rows = np.arange(*index.first_object[place.number : place.number + 2].tolist())
+    sound = rows[index.faults[rows] == 0]
+    of_names = {name: number for number, name in enumerate(names)}
+    height, width = index.sizes[place.number].tolist()
+    return Entry(
+        place.name,
+        place.split,
+        (height, width),
+        index.boxes[sound].astype(np.float64).tolist(),
+        [of_names[index.class_names[number]] for number in index.class_ids[sound].tolist()],
+        index.flags[sound].tolist(),
+        index.areas[sound].tolist(),
+        place.identity,
+        index.object_identities[sound].tolist() if identities is None else [next(identities) for _ in sound],
+    ), len(rows) - len(sound)

@@ -1,0 +1,48 @@
+"""Detections that another program has written in COCO's format, scored like our own. No picture is needed."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from frcnn.data.dataset import BadBoxes, Dataset, load_dataset, open_sets
+from frcnn.data.index import NO_IDENTITY
+from frcnn.errors import DataError
+from frcnn.evaluation.analysis import analyse
+from frcnn.evaluation.average_precision import evaluate_detections
+from frcnn.evaluation.coco_results import read_coco_results
+from frcnn.evaluation.results import Evaluation
+
+
+def evaluate_result_file(
+    path: Path, paths: Sequence[Path], split: str, score_threshold: float | None, bad_boxes: BadBoxes
+) -> Evaluation:
+    """Score the detections of a result file on a split of a COCO data set; those below the threshold are left out.
+
+    Raises DataError where the data set has no ids, or the file names others.
+    """
+    sets = open_sets(paths)
+    if len(sets) != 1 or sets[0].index.kind != "coco":
+        raise DataError(f"{path}: names pictures and classes by COCO's ids: --data must be one data set in that format")
+    dataset = by_identity(load_dataset(paths, split, bad_boxes=bad_boxes))
+    results = read_coco_results(path)
+    ids = [example.identity for example in dataset.examples]
+    found = results.detections(ids, sets[0].index.category_ids, dataset.class_names)
+    if score_threshold is not None:
+        found = [detections[detections.scores > score_threshold] for detections in found]
+    targets = [example.target for example in dataset.examples]
+    return Evaluation(
+        result=evaluate_detections(found, targets, dataset.class_names),
+        detections=tuple(found),
+        losses={},
+        score_threshold=score_threshold,
+        seconds_per_image=None,
+        skipped_boxes=dataset.skipped_boxes,
+        analysis=analyse(found, targets, dataset.class_names, dataset.areas()),
+    )
+
+
+def by_identity(dataset: Dataset) -> Dataset:
+    """The pictures in the order of their ids, as COCO's own evaluation takes them: it decides between equal scores."""
+    examples = sorted(dataset.examples, key=lambda example: example.identity)
+    if examples[0].identity == NO_IDENTITY:
+        raise ValueError("the pictures have no ids")
+    return Dataset(tuple(examples), dataset.class_names, dataset.skipped_boxes)

@@ -1,0 +1,79 @@
+"""Detections of another program: COCO's published example, by way of our reader."""
+
+import json
+
+import pytest
+
+from frcnn import evaluate
+from frcnn.errors import DataError
+
+PUBLISHED = {
+    "ap": 0.505,
+    "ap50": 0.697,
+    "ap75": 0.573,
+    "ap_small": 0.586,
+    "ap_medium": 0.519,
+    "ap_large": 0.501,
+    "ar1": 0.387,
+    "ar10": 0.594,
+    "ar100": 0.595,
+    "ar_small": 0.640,
+    "ar_medium": 0.566,
+    "ar_large": 0.564,
+}
+
+
+def test_cocos_published_example(shared, tmp_path):
+    """All twelve, to the three decimals that are published."""
+    folder = shared / "data/metrics/coco_fakebbox100"
+    results, truth = folder / "instances_val2014_fakebbox100_results.json", folder / "instances_val2014_100.json"
+    evaluation = evaluate(results, truth, "val", tmp_path / "out")
+    metrics = json.loads((tmp_path / "out/metrics.json").read_text())
+    assert {name: round(value, 3) for name, value in metrics["coco"].items()} == PUBLISHED
+    assert (metrics["images"], metrics["score_threshold"], metrics["seconds_per_image"]) == (100, None, None)
+    assert metrics["losses"] == {}
+    assert len(evaluation.detections) == 100
+
+
+@pytest.fixture
+def truth(tmp_path):
+    """One picture, which does not exist, with two objects."""
+    objects = [
+        {"id": i, "image_id": 9, "category_id": 3, "bbox": [20 * i, 0, 10, 10], "area": 100, "iscrowd": 0}
+        for i in range(2)
+    ]
+    whole = {
+        "images": [{"id": 9, "file_name": "absent.jpg", "height": 50, "width": 50}],
+        "annotations": objects,
+        "categories": [{"id": 3, "name": "cat"}, {"id": 7, "name": "dog"}],
+    }
+    path = tmp_path / "instances_test.json"
+    path.write_text(json.dumps(whole))
+    return path
+
+
+def write(tmp_path, **changes):
+    path = tmp_path / "results.json"
+    found = {"image_id": 9, "category_id": 3, "bbox": [0, 0, 10, 10], "score": 0.4} | changes
+    path.write_text(json.dumps([found, {**found, "bbox": [20, 0, 10, 10], "score": 0.9}]))
+    return path
+
+
+def test_no_picture_is_needed(truth, tmp_path):
+    assert evaluate(write(tmp_path), truth).result.per_class["cat"].voc_ap == 1
+
+
+def test_a_threshold_leaves_out_what_is_below(truth, tmp_path):
+    evaluation = evaluate(write(tmp_path), truth, score_threshold=0.5)
+    assert evaluation.result.per_class["cat"].voc_ap == 0.5
+    assert evaluation.score_threshold == 0.5
+
+
+def test_other_ids(truth, tmp_path):
+    with pytest.raises(DataError, match=r"results\.json: entry 0: image_id 8 is not in the data set"):
+        evaluate(write(tmp_path, image_id=8), truth)
+
+
+def test_a_data_set_without_ids(voc_set, tmp_path):
+    with pytest.raises(DataError, match="must be one data set in that format"):
+        evaluate(write(tmp_path), voc_set)
