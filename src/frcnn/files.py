@@ -1,5 +1,6 @@
 """Files that are whole or absent: written aside, flushed to the disk, then renamed."""
 
+import glob
 import os
 import shutil
 import tempfile
@@ -59,6 +60,14 @@ def file_in_the_way(folder: Path) -> Path | None:
     return None if nearest.is_dir() or not nearest.exists() else nearest
 
 
+def require_new_folder(folder: Path) -> None:
+    """Refuse, before any work is done for it, a folder that is in use or cannot be. Raises UsageError."""
+    if (blocker := file_in_the_way(folder)) is not None:
+        raise UsageError(f"{folder}: cannot be, as {blocker} is a file: name a new folder")
+    if folder.is_dir() and any(folder.iterdir()):
+        raise UsageError(f"{folder}: is there already and not empty: name a new folder, or remove it")
+
+
 def require_room(folder: Path, size: int) -> None:
     """Refuse, before any of it is written, what would not fit on the disk of `folder`. Raises FrcnnError."""
     disk = shutil.disk_usage(folder)
@@ -101,9 +110,10 @@ def folder_written_whole(folder: Path) -> Iterator[Path]:
 
     Raises UsageError where something is in the way, FrcnnError where the disk refuses.
     """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UsageError(f"{folder}: is there already and not empty: name a new folder, or remove it")
+    require_new_folder(folder)
     make_folder(folder.parent)
+    for torn in folder.parent.glob(f".{glob.escape(folder.name)}.????????.part"):  # by a process that was killed
+        shutil.rmtree(torn, ignore_errors=True)
     try:
         aside = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}.", suffix=".part"))
     except OSError as error:
@@ -114,7 +124,9 @@ def folder_written_whole(folder: Path) -> Iterator[Path]:
         yield whole
         whole.replace(folder)
     except OSError as error:
-        raise FrcnnError(f"{folder}: cannot be written ({error.strerror or error})") from error
+        failed = Path(str(error.filename or folder))  # nobody knows of the folder beside
+        named = folder if failed.is_relative_to(aside) else failed
+        raise FrcnnError(f"{named}: cannot be read or written ({error.strerror or error})") from error
     finally:
         shutil.rmtree(aside, ignore_errors=True)
 

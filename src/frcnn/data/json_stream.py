@@ -41,8 +41,7 @@ class _Reader:
     def __init__(self, path: Path, file: IO[str]) -> None:
         self.path, self.file = path, file
         self.text, self.at = "", 0
-        self.lines = 1  # up to the window
-        self.counted = ("", 0, 0)  # in this window, up to this place, so many ends of lines
+        self.lines, self.counted = 1, 0  # the line of a place in the window: no character is counted twice
         self.chunk, self.ended = CHUNK, False
 
     def items(self, names: Container[str]) -> Iterator[tuple[str, Any, int]]:
@@ -91,11 +90,15 @@ class _Reader:
             self.read_on()
 
     def line(self) -> int:
-        """That in which the next value begins; no character is counted twice."""
+        """That in which the next value begins."""
         self.next_sign()
-        window, at, ends = self.counted if self.counted[0] is self.text else (self.text, 0, 0)
-        self.counted = (window, self.at, ends + window.count("\n", at, self.at))
-        return self.lines + self.counted[2]
+        self.count_lines()
+        return self.lines
+
+    def count_lines(self) -> None:
+        """Up to where the window has been read."""
+        self.lines += self.text.count("\n", self.counted, self.at)
+        self.counted = self.at
 
     def expect(self, sign: str) -> None:
         if self.next_sign() != sign:
@@ -117,9 +120,9 @@ class _Reader:
         """Move the window: drop what was read, add twice as much as the last time, since decoding begins anew."""
         more = self.file.read(self.chunk)
         self.chunk *= 2
-        self.lines += self.text.count("\n", 0, self.at)
-        self.text, self.at, self.ended = self.text[self.at :] + more, 0, not more
+        self.count_lines()
+        self.text, self.at, self.counted, self.ended = self.text[self.at :] + more, 0, 0, not more
 
     def error(self, what: str, at: int | None = None) -> DataError:
-        line = self.lines + self.text.count("\n", 0, self.at if at is None else at)
+        line = self.lines + self.text.count("\n", self.counted, self.at if at is None else at)
         return DataError(f"{self.path}, line {line}: is no whole JSON ({what}): mend it, or write it anew")

@@ -109,16 +109,18 @@ def read_labels(path: Path) -> list[YoloObject]:
 def read_object(path: Path, line: int, words: Sequence[str]) -> YoloObject:
     """The object of one line. Raises DataError naming file and line."""
     try:
-        class_number = int(float(words[0]))
+        class_number = float(words[0])
         numbers = [float(word) for word in words[1:]]
-    except (ValueError, OverflowError) as error:
+    except ValueError as error:
         raise DataError(f"{path}, line {line}: holds something that is no number ({' '.join(words)[:40]})") from error
+    if not class_number.is_integer():
+        raise DataError(f"{path}, line {line}: begins with {words[0]}, where the number of a class is due")
     if len(numbers) in (4, 5):  # a fifth is a confidence
         x, y, width, height = numbers[:4]
-        return YoloObject(line, class_number, (x - width / 2, y - height / 2, x + width / 2, y + height / 2))
+        return YoloObject(line, int(class_number), (x - width / 2, y - height / 2, x + width / 2, y + height / 2))
     if len(numbers) >= 6 and len(numbers) % 2 == 0:
         xs, ys = numbers[::2], numbers[1::2]
-        return YoloObject(line, class_number, (min(xs), min(ys), max(xs), max(ys)))
+        return YoloObject(line, int(class_number), (min(xs), min(ys), max(xs), max(ys)))
     raise DataError(
         f"{path}, line {line}: has {len(words)} numbers; an object has five (class, centre x, centre y, width, height)"
     )

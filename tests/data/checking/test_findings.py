@@ -11,11 +11,11 @@ from frcnn.errors import DataError
 @pytest.mark.parametrize(
     ("message", "expected"),
     [
-        ("a/b.xml, line 7: is no whole XML (no element: x): mend it", ("a/b.xml", 7, "is no whole XML (no element: x): mend it")),
+        ("a/b.xml, line 7: is torn (no element: x): mend it", ("a/b.xml", 7, "is torn (no element: x): mend it")),
         ("a/b.txt: is no text", ("a/b.txt", None, "is no text")),
         ("something else", ("fallback", None, "something else")),
     ],
-)  # fmt: skip
+)
 def test_what_a_reader_says(message: str, expected: tuple[str, int | None, str]) -> None:
     finding = as_finding(DataError(message), "kind", Path("fallback"))
     assert (str(finding.file), finding.line, finding.message) == expected

@@ -7,7 +7,7 @@ from data_sets import write_voc
 from frcnn.data.checking.check import Report, check_dataset
 from frcnn.data.checking.findings import error, warning
 from frcnn.data.checking.mend import Mended
-from frcnn.data.checking.mending import Deed
+from frcnn.data.checking.plan import Deed
 from frcnn.data.checking.telling import summary_tables, tell_findings, tell_mended, tell_sizes, tell_verdict
 
 

@@ -7,7 +7,7 @@ from frcnn.data.box_faults import NO_AREA, NOT_FOUR_NUMBERS, OUTSIDE, SOUND
 from frcnn.data.checking.box_pairs import close_pairs
 from frcnn.data.checking.boxes import TANGLED, Mistake
 from frcnn.data.checking.examination import ExaminedSet
-from frcnn.data.checking.findings import Finding, Severity, error
+from frcnn.data.checking.findings import Finding, Severity, error, finding
 from frcnn.data.checking.frames import UNSEEN
 from frcnn.data.checking.layouts import IN_WORDS, OWN
 from frcnn.data.checking.naming import counted, pixels
@@ -56,19 +56,20 @@ def _whole(one: ExaminedSet) -> Bool[np.ndarray, " G"]:
 
 
 def _about(one: ExaminedSet, row: int, severity: Severity, kind: str, message: str) -> Finding:
-    objects, said = one.said.objects, one.said
-    file = said.pictures[int(objects.picture[row])].annotation
+    said = one.said
     what = f"{said.object_name(row)}: the box {said.written_box(row)} {message}"
-    return Finding(severity, kind, file, int(objects.line[row]), what)
+    return finding(severity, kind, said.annotation_of(row), int(said.objects.line[row]), what)
 
 
 def _faulty(one: ExaminedSet, row: int) -> Finding:
     height, width = (int(side) for side in one.frames.sizes[one.said.objects.picture[row]])
+    other = int(one.boxes.others[row])
+    doubt = f"; or is it ({IN_WORDS[other]})?" if other != one.boxes.layouts[row] else ""
     kind, message = {
         NOT_FOUR_NUMBERS: ("not a number", "is not made of four numbers: mend it, or take it out"),
         NO_AREA: ("no area", "has no area: mend it, or take it out"),
-        TANGLED: ("swapped corners", "ends before it begins: swap its corners"),
-        OUTSIDE: ("outside", f"leaves its picture of {pixels((height, width))} pixels: clip it, or take it out"),
+        TANGLED: ("swapped corners", f"ends before it begins: swap its corners{doubt}"),
+        OUTSIDE: ("outside", f"leaves its picture of {pixels((height, width))} pixels: clip it, or take it out{doubt}"),
     }[int(one.boxes.faults[row])]
     return _about(one, row, "error", kind, message)
 

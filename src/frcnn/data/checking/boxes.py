@@ -18,9 +18,10 @@ from frcnn.data.checking.layouts import OTHERS, OWN, first_pixel, in_wrong_scale
 from frcnn.data.checking.statements import SetSaid
 
 TANGLED = 4  # beside the faults of `box_faults`: left and right, or upper and lower, have changed places
-# Real sets have a broken box in some hundreds, a few of which would fit in another layout too.
-BROKEN_IN_SET, LEAST_BROKEN_IN_SET, FITTING_IN_SET = 0.2, 4, 0.99
-BROKEN_IN_FILE, LEAST_BROKEN_IN_FILE = 0.5, 3  # of a file, all have to fit: by chance that is one box in four
+# Shares of boxes that are broken in the format's own layout, and sound in another: real sets have a broken box in some
+# hundreds. Of a few, all have to be: by chance that is one box in four.
+MANY, LEAST_BROKEN = 50, 3
+AMONG_MANY, AMONG_FEW = (0.2, 0.99), (0.5, 1.0)
 
 
 class Mistake(NamedTuple):
@@ -40,6 +41,7 @@ class JudgedBoxes:
     wrong_scale: Bool[np.ndarray, " G"]
     layouts: UInt8[np.ndarray, " G"]
     mistakes: tuple[Mistake, ...]
+    others: UInt8[np.ndarray, " G"]  # the layout in which a box with a fault would have none; its own where none is
 
 
 @dataclass(frozen=True)
@@ -64,14 +66,18 @@ class _Question:
 def judge_boxes(said: SetSaid, frames: Frames) -> JudgedBoxes:
     """All boxes of a data set."""
     question = _Question(said, frames.sizes[said.objects.picture], in_wrong_scale(said.kind, said.objects.numbers))
-    layouts, mistakes = _find_layouts(question)
+    sound = {layout: question.are_sound(layout) for layout in OTHERS[said.kind]}
+    layouts, mistakes = _find_layouts(question, sound)
     corners = question.corners(OWN[said.kind])
     faults = question.faults(OWN[said.kind])
     for layout in OTHERS[said.kind]:
         chosen = layouts == layout
         if chosen.any():
             corners[chosen], faults[chosen] = question.corners(layout)[chosen], question.faults(layout)[chosen]
-    return JudgedBoxes(corners, faults, question.wrong_scale, layouts, tuple(mistakes))
+    others = layouts.copy()
+    for layout, of_all in reversed(sound.items()):
+        others[of_all & (faults != SOUND)] = layout
+    return JudgedBoxes(corners, faults, question.wrong_scale, layouts, tuple(mistakes), others)
 
 
 def find_faults(
@@ -98,32 +104,36 @@ def untangled(corners: Float[np.ndarray, "G 4"], first: Float[np.ndarray, " G"])
     return np.concatenate((begin - first[:, None], end), axis=1)
 
 
-def _find_layouts(question: _Question) -> tuple[UInt8[np.ndarray, " G"], list[Mistake]]:
-    """The layout of each box, and where it is not the format's own."""
+def _find_layouts(
+    question: _Question, sound: Mapping[int, Bool[np.ndarray, " G"]]
+) -> tuple[UInt8[np.ndarray, " G"], list[Mistake]]:
+    """The layout of each box, and where it is not the format's own: in the whole set, or else in some of its files."""
     said = question.said
     layouts = np.full(len(said.objects), OWN[said.kind], np.uint8)
     numbers = np.array(np.isfinite(said.objects.numbers).all(axis=1))
     broken = ~question.are_sound(OWN[said.kind]) & numbers
-    sound = {layout: question.are_sound(layout) for layout in OTHERS[said.kind]}
     every = np.flatnonzero(numbers)
-    if broken.sum() >= max(LEAST_BROKEN_IN_SET, BROKEN_IN_SET * len(every)):
-        layout = _fitting(sound, every, FITTING_IN_SET)
-        if layout is not None:
-            layouts[:] = layout
-            return layouts, [Mistake(None, layout, len(every))]
+    of_all = _other_layout(sound, broken, every)
+    if of_all is not None:
+        layouts[:] = of_all
+        return layouts, [Mistake(None, of_all, len(every))]
     mistakes = []
     for file, rows in _files_with(question, broken):
         rows = rows[numbers[rows]]
-        enough = broken[rows].sum() >= max(LEAST_BROKEN_IN_FILE, BROKEN_IN_FILE * len(rows))
-        layout = _fitting(sound, rows, 1.0) if enough else None
+        layout = _other_layout(sound, broken, rows)
         if layout is not None:
             layouts[rows] = layout
             mistakes.append(Mistake(file, layout, len(rows)))
     return layouts, mistakes
 
 
-def _fitting(sound: Mapping[int, Bool[np.ndarray, " G"]], rows: Int[np.ndarray, " _"], share: float) -> int | None:
-    """The first layout in which so many of some boxes are sound."""
+def _other_layout(
+    sound: Mapping[int, Bool[np.ndarray, " G"]], broken: Bool[np.ndarray, " G"], rows: Int[np.ndarray, " _"]
+) -> int | None:
+    """The first in which so many boxes are sound, of some of which so many are broken in the format's own."""
+    least, share = AMONG_MANY if len(rows) >= MANY else AMONG_FEW
+    if broken[rows].sum() < max(LEAST_BROKEN, least * len(rows)):
+        return None
     return next((layout for layout, of_all in sound.items() if of_all[rows].mean() >= share), None)
 
 

@@ -1,7 +1,8 @@
 """What the files of a COCO set say. A fault costs an item of a list; only broken JSON costs a file."""
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,14 +36,10 @@ def whole_number(value: object) -> int | None:
 
 def _take_down_file(notes: Notes, part: CocoFile) -> list[Path]:
     """The pictures that it names, whatever is wrong with them."""
-    lists: dict[str, list[Lined]] = {name: [] for name in LISTS}
-    try:
-        for name, item, line in stream_lines(part.path, LISTS):
-            place = len(lists[name]) + 1
-            if isinstance(item, dict):
-                lists[name].append((item if name != "annotations" else _needed(item), line, place))
-            else:
-                lists[name].append(({}, line, place))
+    lists: dict[str, list[Lined]] = {name: [] for name in LISTS if name != "annotations"}
+    try:  # objects are too many to be held, and mean nothing before pictures and classes are known
+        for name, lined in _lined_items(part.path, lists.keys()):
+            lists[name].append(lined)
     except DataError as refusal:
         notes.findings.append(as_finding(refusal, "unreadable annotation", part.path))
         return []
@@ -51,14 +48,17 @@ def _take_down_file(notes: Notes, part: CocoFile) -> list[Path]:
     pictures = _take_down_pictures(notes, part, lists["images"], names, folder)
     classes = _take_down_classes(notes, part.path, lists["categories"])
     known: set[int] = set()
-    for item, line, place in lists["annotations"]:
-        _take_down_object(notes, part.path, pictures, classes, known, (item, line, place))
+    for _, lined in _lined_items(part.path, {"annotations"}):
+        _take_down_object(notes, part.path, pictures, classes, known, lined)
     return [folder / name for of_id in names.values() for name in of_id]
 
 
-def _needed(item: Item) -> Item:
-    """Without the outlines, which are most of the memory."""
-    return {key: value for key, value in item.items() if key not in ("segmentation", "keypoints")}
+def _lined_items(path: Path, names: Container[str]) -> Iterator[tuple[str, Lined]]:
+    """The items of some lists; what is no object has nothing in it."""
+    places: Counter[str] = Counter()
+    for name, item, line in stream_lines(path, names):
+        places[name] += 1
+        yield name, (item if isinstance(item, dict) else {}, line, places[name])
 
 
 def names_by_id(items: Iterable[Item], key: str) -> dict[int, set[str]]:

@@ -3,7 +3,7 @@
 import shutil
 from pathlib import Path
 
-from frcnn.data.checking.mending import Plan
+from frcnn.data.checking.plan import Plan
 from frcnn.data.checking.upright import store_upright
 from frcnn.files import make_folder
 

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from frcnn.data.checking.naming import printable
 from frcnn.errors import DataError
 
 Severity = Literal["error", "warning"]
 
-WHERE = re.compile(r"(?P<file>.+?)(?:, line (?P<line>\d+))?: (?P<message>.+)")  # how a DataError begins
+WHERE = re.compile(r"(?P<file>.+?)(?:, line (?P<line>\d+))?: (?P<message>.+)", re.DOTALL)  # how a DataError begins
 
 
 @dataclass(frozen=True)
@@ -30,21 +31,27 @@ class Finding:
     @property
     def where(self) -> str:
         """The place, as all our messages have it."""
-        return str(self.file) if self.line is None else f"{self.file}, line {self.line}"
+        file = printable(str(self.file))
+        return file if self.line is None else f"{file}, line {self.line}"
 
     def to_dict(self) -> dict[str, Any]:
         """As `frcnn data check --json` tells it."""
         return {"file": str(self.file), "line": self.line, "kind": self.kind, "message": self.message}
 
 
+def finding(severity: Severity, kind: str, file: Path, line: int | None, message: str) -> Finding:
+    """Whose message is one line."""
+    return Finding(severity, kind, file, line, printable(message))
+
+
 def error(kind: str, file: Path, line: int | None, message: str) -> Finding:
     """What has to be mended."""
-    return Finding("error", kind, file, line, message)
+    return finding("error", kind, file, line, message)
 
 
 def warning(kind: str, file: Path, line: int | None, message: str) -> Finding:
     """What has to be looked at."""
-    return Finding("warning", kind, file, line, message)
+    return finding("warning", kind, file, line, message)
 
 
 def as_finding(refusal: DataError, kind: str, fallback: Path) -> Finding:

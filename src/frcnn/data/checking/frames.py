@@ -39,12 +39,9 @@ class Frames:
 
 def find_frames(said: SetSaid, looks: Sequence[Look | None]) -> Frames:
     """One for each picture; `looks` are None where there is no file."""
-    by_picture = np.argsort(said.objects.picture, kind="stable")
-    ends = np.searchsorted(said.objects.picture[by_picture], np.arange(len(said.pictures) + 1))
     sizes, verdicts = np.zeros((len(said.pictures), 2), np.int64), np.zeros(len(said.pictures), np.uint8)
     for number, look in enumerate(looks):
-        rows = by_picture[ends[number] : ends[number + 1]]
-        sizes[number], verdicts[number] = _frame(said, number, look, rows)
+        sizes[number], verdicts[number] = _frame(said, number, look, said.objects.rows_of(number))
     return Frames(sizes, verdicts)
 
 

@@ -29,6 +29,7 @@ class Look:
     stored: Size = (0, 0)  # (height, width) as the pixels lie in the file
     orientation: int = UPRIGHT  # as EXIF has it
     mode: str = "RGB"  # as Pillow has it
+    is_deep: bool = False  # more than 8 bits a channel
     frames: int = 1
     thumbnail: UInt8[np.ndarray, "32 32"] | None = None  # grey, upright
 
@@ -71,14 +72,19 @@ def look_at(path: Path, digest: bytes) -> Look:
     """Decode a picture. What is wrong with it is an answer, not an exception."""
     try:
         with opened_picture(path) as image:
-            orientation, mode = orientation_of(image), image.mode  # before it is loaded, see `as_seen`
+            orientation, mode, deep = orientation_of(image), image.mode, _is_deep(image)  # as loading changes them
             height, width = _stored_size(image, orientation)
             frames = 1 if image.format == SEVERAL_VIEWS else int(getattr(image, "n_frames", 1))
             image.draft("L", (LEAST_DECODED, LEAST_DECODED))
             thumbnail = _thumbnail(as_seen(image), (height, width), orientation)
     except DataError as refusal:
         return Look(digest, problem=str(refusal).removeprefix(f"{path}: "))
-    return Look(digest, "", (height, width), orientation, mode, frames, thumbnail)
+    return Look(digest, "", (height, width), orientation, mode, deep, frames, thumbnail)
+
+
+def _is_deep(image: Image.Image) -> bool:
+    """Has a picture more than 8 bits a channel? Of colours Pillow drops the rest: only how it unpacks them tells."""
+    return image.mode.startswith(("I", "F")) or any(";16" in str(tile[3]) for tile in image.tile)
 
 
 def _stored_size(image: Image.Image, orientation: int) -> Size:

@@ -2,22 +2,26 @@
 
 import csv
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from frcnn.data.checking.check import Report, examine_paths, report_on
+from frcnn.data.checking.class_rules import misspelt_classes
 from frcnn.data.checking.examination import Examination, ExaminedSet
 from frcnn.data.checking.findings import Finding
 from frcnn.data.checking.looks import Look
 from frcnn.data.checking.mended_coco import write_coco
 from frcnn.data.checking.mended_voc import write_voc
 from frcnn.data.checking.mended_yolo import write_yolo
-from frcnn.data.checking.mending import Deed, Plan, plan_all
+from frcnn.data.checking.plan import Deed, Plan, begun_plan
+from frcnn.data.checking.plan_boxes import plan_boxes, plan_classes, untangle
+from frcnn.data.checking.plan_pictures import plan_pictures
+from frcnn.data.checking.plan_splits import plan_splits
 from frcnn.data.coco import CocoSet
 from frcnn.data.voc import VocSet
 from frcnn.errors import DataError, UsageError
-from frcnn.files import file_in_the_way, folder_written_whole
+from frcnn.files import folder_written_whole, require_new_folder
 from frcnn.progress import Advance
 
 LOG = "mended.csv"
@@ -37,15 +41,15 @@ class Mended:
         return [deed for deed in self.deeds if not deed.done]
 
 
-def refuse_target(paths: Sequence[Path], target: Path) -> None:
-    """Raises UsageError where a copy cannot be written: something is there, or it would lie in what it is a copy of."""
-    if (blocker := file_in_the_way(target)) is not None:
-        raise UsageError(f"{target}: is no place for a copy, as {blocker} is a file: name another folder")
-    if target.is_dir() and any(target.iterdir()):
-        raise UsageError(f"{target}: is there already and not empty: name a new folder, or remove it")
-    for path in paths:
-        if target.resolve().is_relative_to(path.resolve() if path.is_dir() else path.resolve().parent):
-            raise UsageError(f"{target}: lies in {path}, which is not to be touched: name a folder elsewhere")
+def refuse_target(places: Iterable[Path], target: Path) -> None:
+    """Raises UsageError where a copy cannot be written: something is there, or it would lie in what it is a copy of.
+
+    `places` are files and folders of the original.
+    """
+    require_new_folder(target)
+    for folder in {place if place.is_dir() else place.parent for place in places}:
+        if target.resolve().is_relative_to(folder.resolve()):
+            raise UsageError(f"{target}: lies in {folder}, which is not to be touched: name a folder elsewhere")
 
 
 def mend_dataset(
@@ -57,6 +61,7 @@ def mend_dataset(
     """
     if not examination.sets:
         raise DataError(f"{refused[0].where}: {refused[0].message}: nothing can be mended before")
+    refuse_target((place for one in examination.sets for place in _places(one)), target)
     plans = plan_all(examination)
     left_out = [Deed(finding.file, finding.line, finding.kind, f"left out: {finding.message}") for finding in refused]
     deeds = (*left_out, *(deed for plan in plans for deed in plan.deeds))
@@ -68,6 +73,35 @@ def mend_dataset(
         report = _checked(aside, examination)
         errors = tuple(_moved(finding, aside, target) for finding in report.errors)
     return Mended(target, deeds, errors)
+
+
+def _places(one: ExaminedSet) -> Iterator[Path]:
+    """Where a data set lies: its pictures may lie elsewhere than the file that names them."""
+    yield one.said.source.root
+    yield from {picture.path.parent for picture in one.said.pictures}
+
+
+def plan_all(examination: Examination) -> list[Plan]:
+    """One for each data set."""
+    misspelt = misspelt_classes(examination)
+    plans = [begun_plan(one, misspelt) for one in examination.sets]
+    for number, plan in enumerate(plans):
+        _tell_what_was_not_read(plan)
+        untangle(plan)
+        plan_pictures(plan)
+        plan_splits(plan, number, examination)
+        plan_boxes(plan)
+        plan_classes(plan)
+    return plans
+
+
+def _tell_what_was_not_read(plan: Plan) -> None:
+    """What could not be taken down is not copied; what was only counted is."""
+    become = {"no split": "all pictures are in trainval", "duplicate id": "told apart or left out"}
+    for finding in plan.one.said.findings:
+        if finding.severity == "error":
+            told = finding.message.rsplit(": ", 1)[0]
+            plan.tell(finding.file, finding.line, finding.kind, f"{become.get(finding.kind, 'left out')}: {told}")
 
 
 def _write(plan: Plan, folder: Path, progress: Advance) -> None:
@@ -96,7 +130,7 @@ def _folders(sets: Sequence[ExaminedSet], target: Path) -> list[Path]:
 
 
 def _write_log(path: Path, deeds: Sequence[Deed]) -> None:
-    with path.open("w", encoding="utf-8", newline="") as file:
+    with path.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(("file", "line", "kind", "done", "what"))
         for deed in deeds:
@@ -118,7 +152,7 @@ def _moved(finding: Finding, aside: Path, target: Path) -> Finding:
         file = target / finding.file.relative_to(aside)
     except ValueError:
         file = finding.file
-    return Finding(finding.severity, finding.kind, file, finding.line, finding.message)
+    return replace(finding, file=file)
 
 
 def _quietly(_done: int, _of: int | None) -> None:

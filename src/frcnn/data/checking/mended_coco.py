@@ -10,8 +10,7 @@ import numpy as np
 
 from frcnn.data.checking.coco_statements import names_by_id, whole_number
 from frcnn.data.checking.copying import put_papers, put_picture, round_number
-from frcnn.data.checking.layouts import to_numbers
-from frcnn.data.checking.mending import Plan
+from frcnn.data.checking.plan import Plan
 from frcnn.data.coco import CocoFile, CocoSet
 from frcnn.data.json_stream import stream_lists
 from frcnn.errors import DataError
@@ -137,6 +136,4 @@ class _Part:
         return mended
 
     def _box(self, row: int) -> list[float]:
-        sizes = self.plan.sizes[self.plan.one.said.objects.picture[[row]]]
-        numbers = to_numbers("coco", self.plan.corners[[row]], sizes)[0]
-        return [round_number(number) for number in numbers.tolist()]
+        return [round_number(number) for number in self.plan.numbers(row)]

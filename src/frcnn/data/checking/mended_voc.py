@@ -3,11 +3,8 @@
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
-import numpy as np
-
 from frcnn.data.checking.copying import put_file, put_papers, put_picture, round_number
-from frcnn.data.checking.layouts import to_numbers
-from frcnn.data.checking.mending import Plan
+from frcnn.data.checking.plan import Plan
 from frcnn.data.checking.voc_statements import split_list
 from frcnn.data.voc import CORNERS, SPLITS, VocSet, number_of, parse_content, read_content, text_of
 from frcnn.files import make_folder
@@ -63,18 +60,16 @@ def _mend_objects(plan: Plan, number: int, root: Element) -> bool:
 
 
 def _write_box(plan: Plan, row: int, element: Element) -> None:
-    sizes = plan.sizes[plan.one.said.objects.picture[[row]]]
-    numbers = to_numbers("voc", plan.corners[[row]], sizes)[0]
     box = element.find("bndbox")
     assert box is not None  # it was read
-    for corner, number in zip(CORNERS, numbers.tolist(), strict=True):
+    for corner, number in zip(CORNERS, plan.numbers(row), strict=True):
         _set_text(box, corner, str(round_number(number)))
 
 
 def _mend_size(plan: Plan, number: int, root: Element) -> bool:
     """Was anything changed? A size that was doubted, and left, is left."""
     size = root.find("size")
-    if size is None or not (number in plan.stored_anew or _is_moved(plan, number)):
+    if size is None or not (number in plan.stored_anew or plan.moved[plan.rows_of(number)].any()):
         return False
     height, width = plan.sizes[number].tolist()
     if (number_of(text_of(size, "height")), number_of(text_of(size, "width"))) == (height, width):
@@ -82,10 +77,6 @@ def _mend_size(plan: Plan, number: int, root: Element) -> bool:
     _set_text(size, "height", str(height))
     _set_text(size, "width", str(width))
     return True
-
-
-def _is_moved(plan: Plan, number: int) -> bool:
-    return bool(np.any(plan.moved & (plan.one.said.objects.picture == number)))
 
 
 def _set_text(element: Element, tag: str, text: str) -> None:
@@ -105,16 +96,11 @@ def _copy_unannotated(plan: Plan, voc: VocSet, target: Path) -> None:
 
 def _write_lists(plan: Plan, voc: VocSet, target: Path) -> None:
     """Each id once, in the old order."""
-    said = plan.one.said
+    pictures = plan.one.said.pictures
     for split in SPLITS:
         if not split_list(voc, split).is_file():
             continue
-        listings = [
-            listing
-            for listing in said.listings
-            if listing.split == split and listing not in plan.unlisted and listing.picture not in plan.left_out
-        ]
-        ids = dict.fromkeys(said.pictures[listing.picture].annotation.stem for listing in listings)
+        ids = dict.fromkeys(pictures[listing.picture].annotation.stem for listing in plan.kept_listings(split))
         file = target / split_list(voc, split).relative_to(voc.folder)
         make_folder(file.parent)
         file.write_text("".join(f"{identity}\n" for identity in ids), encoding="utf-8")

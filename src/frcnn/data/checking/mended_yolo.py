@@ -7,9 +7,8 @@ from typing import Any
 import yaml
 
 from frcnn.data.checking.copying import put_file, put_papers, put_picture
-from frcnn.data.checking.layouts import to_numbers
-from frcnn.data.checking.mending import Plan
-from frcnn.data.yolo import NAME_FILES, YoloSet, label_of
+from frcnn.data.checking.plan import Plan
+from frcnn.data.yolo import NAME_FILES, SPLITS, YoloSet, label_of
 from frcnn.files import make_folder
 from frcnn.progress import Advance
 
@@ -60,9 +59,8 @@ def _line(plan: Plan, row: int, text: str) -> str:
     if name != plan.class_name(row):
         words[0] = str(said.class_names.index(plan.class_name(row)))
     if plan.changed[row]:
-        numbers = to_numbers("yolo", plan.corners[[row]], plan.sizes[said.objects.picture[[row]]])[0]
         confidence = words[5:] if len(words) == 6 else []
-        words = [words[0], *(f"{round(number, DIGITS):.{DIGITS}g}" for number in numbers.tolist()), *confidence]
+        words = [words[0], *(f"{round(number, DIGITS):.{DIGITS}g}" for number in plan.numbers(row)), *confidence]
     return " ".join(words)
 
 
@@ -75,9 +73,11 @@ def _write_splits(plan: Plan, yolo: YoloSet, base: Path, target: Path) -> None:
     described = target / os.path.relpath(file, base)
     content = yaml.safe_load(file.read_text(encoding="utf-8-sig"))
     content.pop("path", None)  # of the old set
+    said = {split: content.get(split) for split in SPLITS}
     for split, of_split in places.items():
         paths = [os.path.relpath(place, described.parent) for place in of_split]
-        content[split] = paths[0] if len(paths) == 1 else paths
+        same = [other for other in SPLITS if said[other] == said[split]]  # our own writer's train and val are trainval
+        content |= dict.fromkeys(same, paths[0] if len(paths) == 1 else paths)
     described.parent.mkdir(parents=True, exist_ok=True)
     described.write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), encoding="utf-8")
 
@@ -91,12 +91,7 @@ def _write_split(plan: Plan, yolo: YoloSet, base: Path, target: Path, split: str
         for folder in new:
             make_folder(folder)
         return new
-    said = plan.one.said
-    kept = [
-        said.pictures[listing.picture].path
-        for listing in said.listings
-        if listing.split == split and listing not in plan.unlisted and listing.picture not in plan.left_out
-    ]
+    kept = [plan.one.said.pictures[listing.picture].path for listing in plan.kept_listings(split)]
     lists = [place for place in places if place.is_file()]
     new_list = target / (os.path.relpath(lists[0], base) if lists else f"{split}.txt")
     make_folder(new_list.parent)

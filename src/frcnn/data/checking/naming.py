@@ -1,4 +1,4 @@
-"""Many names and numbers in one line."""
+"""Many names and numbers in one line, whatever stands in them."""
 
 from collections.abc import Sequence
 
@@ -8,6 +8,11 @@ SHOWN = 3
 def some_names(names: Sequence[str]) -> str:
     """The first few."""
     return ", ".join(names[:SHOWN]) + (" ..." if len(names) > SHOWN else "")
+
+
+def printable(text: str) -> str:
+    """In one line, and fit for any console and file: names may hold ends of lines, and bytes that are no text."""
+    return "".join(sign if sign.isprintable() else " " for sign in text)
 
 
 def counted(number: int, thing: str, things: str = "") -> str:

@@ -23,11 +23,6 @@ def find_picture_faults(one: ExaminedSet) -> list[Finding]:
     return findings
 
 
-def is_sixteen_bit(mode: str) -> bool:
-    """Has a picture more than 8 bits a channel?"""
-    return mode.startswith("I") or mode == "F"
-
-
 def _missing(picture: PictureSaid) -> Finding:
     message = f"its picture {picture.path} is missing: add it, or take the annotation out"
     return error("missing picture", picture.annotation, picture.line, message)
@@ -62,8 +57,8 @@ def _of_kind(picture: PictureSaid, look: Look) -> list[Finding]:
     if look.mode == "CMYK":
         message = "has the colours of print (CMYK), which programs show differently: store it as RGB"
         findings.append(warning("cmyk", picture.path, None, message))
-    if is_sixteen_bit(look.mode):
-        message = f"has more than 8 bits a channel ({look.mode}), which programs scale differently: store it as 8 bits"
+    if look.is_deep:
+        message = "has more than 8 bits a channel, which programs scale differently: store it with 8"
         findings.append(warning("16 bit", picture.path, None, message))
     if look.frames > 1:
         message = f"has {look.frames} frames, of which the first alone is used: store it as a still picture"

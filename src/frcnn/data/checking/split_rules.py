@@ -1,5 +1,7 @@
 """What is wrong with splits: pictures that are learnt and asked, in one file or in two."""
 
+import os
+
 from frcnn.data.checking.examination import Double, Examination, Place
 from frcnn.data.checking.findings import Finding, error, warning
 from frcnn.data.checking.splits import in_parts, is_misplaced
@@ -69,7 +71,10 @@ def _leaked(examination: Examination, leak: Double) -> Finding:
 
 
 def _repeated(examination: Examination, repeat: Double) -> Finding:
-    path, other = examination.picture(repeat.picture).path, examination.picture(repeat.other).path
+    picture, other = examination.picture(repeat.picture), examination.picture(repeat.other).path
+    path = picture.path
+    if os.path.realpath(path) == os.path.realpath(other):
+        return warning("listed twice", picture.annotation, picture.line, f"{path} is there already: take one out")
     if not repeat.same:
         return warning("alike pictures", path, None, f"is very like {other}: is it needed twice?")
     message = f"is the same picture as {other}{_how(repeat)}: compare their boxes, and take one out"

@@ -6,6 +6,7 @@ N pictures, G objects, in flat arrays: a million objects are some sixty megabyte
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
@@ -59,6 +60,15 @@ class ObjectsSaid:
     def __len__(self) -> int:
         return len(self.picture)
 
+    def rows_of(self, picture: int) -> Int[np.ndarray, " _"]:
+        """The rows of a picture's objects, in their order."""
+        begin, end = np.searchsorted(self.picture, (picture, picture + 1), sorter=self._by_picture)
+        return self._by_picture[begin:end]
+
+    @cached_property
+    def _by_picture(self) -> Int[np.ndarray, " G"]:
+        return np.argsort(self.picture, kind="stable")
+
 
 @dataclass(frozen=True)
 class SetSaid:
@@ -79,6 +89,10 @@ class SetSaid:
             picture = self.pictures[int(self.objects.picture[row])].path.name
             return f"annotation {self.objects.identity[row]} ({name}, {picture})"
         return f"object {self.objects.place[row]} ({name})" if self.kind == "voc" else f"the object ({name})"
+
+    def annotation_of(self, row: int) -> Path:
+        """The file that tells of an object."""
+        return self.pictures[int(self.objects.picture[row])].annotation
 
     def written_box(self, row: int) -> str:
         """A box in the numbers of its file."""

@@ -10,7 +10,7 @@ from rich.text import Text
 from frcnn.data.checking.check import Report
 from frcnn.data.checking.findings import Finding
 from frcnn.data.checking.mend import LOG, Mended
-from frcnn.data.checking.naming import counted
+from frcnn.data.checking.naming import counted, printable
 from frcnn.data.checking.summary import Summary
 
 SHOWN = 10  # of a kind
@@ -19,7 +19,7 @@ STYLES = {"error": "red", "warning": "yellow"}
 
 def print_report(report: Report) -> None:
     """All of it, on standard output: a finding is one line, however narrow the console."""
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False, soft_wrap=True, emoji=False)
     for line in tell_findings(report):
         console.print(line, style=STYLES[line.partition(":")[0]], markup=False)
     if report.findings:
@@ -49,7 +49,7 @@ def tell_verdict(report: Report) -> str:
     """One line about all of it."""
     pictures = sum(report.summary.pictures.values()) + report.summary.pictures_in_no_split
     found = f"{counted(len(report.errors), 'error')}, {counted(len(report.warnings), 'warning')}"
-    return f"{', '.join(report.summary.sets)}: {found} in {counted(pictures, 'picture')}"
+    return printable(f"{', '.join(report.summary.sets)}: {found} in {counted(pictures, 'picture')}")
 
 
 def tell_mended(mended: Mended) -> str:
@@ -72,7 +72,7 @@ def summary_tables(summary: Summary) -> list[Table]:
     table.add_row("objects", *(f"{summary.objects[split]:,}" for split in splits))
     classes = _table(["class", *splits])
     for name, counts in summary.classes.items():
-        classes.add_row(Text(name), *(f"{counts[split]:,}" for split in splits))
+        classes.add_row(Text(printable(name)), *(f"{counts[split]:,}" for split in splits))
     return [table, classes] if summary.classes else [table]
 
 

@@ -1,0 +1,44 @@
+"""From which splits a mended copy takes pictures: what is asked is not learnt."""
+
+from pathlib import Path
+
+from frcnn.data.checking.examination import Examination, Place
+from frcnn.data.checking.plan import Plan
+from frcnn.data.checking.split_rules import misplaced_listings
+
+
+def plan_splits(plan: Plan, number: int, examination: Examination) -> None:
+    """Decide about the splits of the data set of that number."""
+    for leak in examination.leaks:
+        if leak.picture[0] == number and leak.same:
+            other = examination.picture(leak.other).path
+            plan.leave_out(leak.picture[1], "picture in two splits", f"{other} is the same picture")
+        elif leak.picture[0] == number:
+            _doubt_alike(plan, leak.picture, examination.picture(leak.other).path)
+    for repeat in examination.repeats:
+        if repeat.picture[0] == number:
+            _doubt_alike(plan, repeat.picture, examination.picture(repeat.other).path)
+    for picture in range(len(plan.one.said.pictures)):
+        _take_out_misplaced(plan, (number, picture), examination)
+    _tell_repeated_listings(plan)
+
+
+def _doubt_alike(plan: Plan, place: Place, other: Path) -> None:
+    path = plan.one.said.pictures[place[1]].path
+    plan.doubt(path, None, "duplicate picture", f"which of it and {other} is to go?")
+
+
+def _take_out_misplaced(plan: Plan, place: Place, examination: Examination) -> None:
+    for listing in misplaced_listings(examination, place):
+        plan.unlisted.add(listing)
+        plan.tell(listing.file, listing.line, "in two splits", f"taken out of {listing.split}")
+        if plan.one.said.kind == "coco":  # whose lists of pictures are the splits
+            plan.leave_out(place[1], "in two splits", f"its file is in {examination.last_split(place)} too")
+
+
+def _tell_repeated_listings(plan: Plan) -> None:
+    seen: set[tuple[str, int]] = set()
+    for listing in plan.one.said.listings:
+        if (listing.split, listing.picture) in seen:
+            plan.tell(listing.file, listing.line, "listed twice", f"is in {listing.split} once")
+        seen.add((listing.split, listing.picture))
