@@ -112,9 +112,10 @@ def read_object(path: Path, line: int, words: Sequence[str]) -> YoloObject:
         class_number = float(words[0])
         numbers = [float(word) for word in words[1:]]
     except ValueError as error:
-        raise DataError(f"{path}, line {line}: holds something that is no number ({' '.join(words)[:40]})") from error
+        said = " ".join(words)[:40]
+        raise DataError(f"{path}, line {line}: holds something that is no number ({said}): mend it") from error
     if not class_number.is_integer():
-        raise DataError(f"{path}, line {line}: begins with {words[0]}, where the number of a class is due")
+        raise DataError(f"{path}, line {line}: begins with {words[0]}, where the number of a class is due: mend it")
     if len(numbers) in (4, 5):  # a fifth is a confidence
         x, y, width, height = numbers[:4]
         return YoloObject(line, int(class_number), (x - width / 2, y - height / 2, x + width / 2, y + height / 2))
@@ -122,7 +123,8 @@ def read_object(path: Path, line: int, words: Sequence[str]) -> YoloObject:
         xs, ys = numbers[::2], numbers[1::2]
         return YoloObject(line, int(class_number), (min(xs), min(ys), max(xs), max(ys)))
     raise DataError(
-        f"{path}, line {line}: has {len(words)} numbers; an object has five (class, centre x, centre y, width, height)"
+        f"{path}, line {line}: has {len(words)} numbers, but an object has five (class, centre x, centre y, width, "
+        "height): mend it"
     )
 
 

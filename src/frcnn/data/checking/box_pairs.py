@@ -23,14 +23,15 @@ def close_pairs(
         at = at[at + step < len(order)]
         near = (of_picture[at] == of_picture[at + step]) & (ordered[at] >= above * ordered[at + step])
         at = at[near]
-        close = at[_overlap(corners[at], corners[at + step]) > above]
+        close = at[overlap(corners[at], corners[at + step]) > above]
         pairs.append(np.stack((order[close], order[close + step]), axis=1))
         step += 1
     found = np.sort(np.concatenate(pairs), axis=1)
     return found[np.lexsort((found[:, 1], found[:, 0]))]
 
 
-def _overlap(first: Float[np.ndarray, "P 4"], second: Float[np.ndarray, "P 4"]) -> Float[np.ndarray, " P"]:
+def overlap(first: Float[np.ndarray, "P 4"], second: Float[np.ndarray, "P 4"]) -> Float[np.ndarray, " P"]:
+    """The IoU of each pair of boxes, which must have areas."""
     both = np.minimum(first[:, 2:], second[:, 2:]) - np.maximum(first[:, :2], second[:, :2])
     shared = np.prod(both.clip(min=0), axis=1)
     area = np.prod(first[:, 2:] - first[:, :2], axis=1) + np.prod(second[:, 2:] - second[:, :2], axis=1)

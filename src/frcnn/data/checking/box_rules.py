@@ -4,7 +4,7 @@ import numpy as np
 from jaxtyping import Bool, Int
 
 from frcnn.data.box_faults import NO_AREA, NOT_FOUR_NUMBERS, OUTSIDE, SOUND
-from frcnn.data.checking.box_pairs import close_pairs
+from frcnn.data.checking.box_pairs import close_pairs, overlap
 from frcnn.data.checking.boxes import TANGLED, Mistake
 from frcnn.data.checking.examination import ExaminedSet
 from frcnn.data.checking.findings import Finding, Severity, error, finding
@@ -13,7 +13,7 @@ from frcnn.data.checking.layouts import IN_WORDS, OWN
 from frcnn.data.checking.naming import counted, pixels
 
 LEAST_SIDE = 2.0  # pixels: nothing can be recognised in less
-BORDER = 1.0  # pixels: a box that comes as near to all sides is of the whole picture
+ONE_BOX = 0.99  # overlap (IoU) of a box that two classes have; of less, two things may fill one picture
 
 
 def find_box_faults(one: ExaminedSet) -> list[Finding]:
@@ -21,20 +21,19 @@ def find_box_faults(one: ExaminedSet) -> list[Finding]:
     findings = [_mistaken(one, mistake) for mistake in one.boxes.mistakes]
     findings += [_faulty(one, row) for row in np.flatnonzero(one.boxes.faults != SOUND).tolist()]
     findings += [_mis_scaled(one, row) for row in np.flatnonzero(one.boxes.wrong_scale & _sound(one)).tolist()]
-    tiny, whole = _tiny(one), _whole(one)
-    for row in np.flatnonzero(tiny).tolist():
-        findings.append(
-            _about(one, row, "warning", "tiny box", f"is less than {LEAST_SIDE:g} pixels wide or high: look")
-        )
-    for row in np.flatnonzero(whole & ~tiny).tolist():
-        findings.append(_about(one, row, "warning", "whole picture", "is of the whole picture: is it meant?"))
+    for row in np.flatnonzero(_tiny(one)).tolist():
+        message = f"is less than {LEAST_SIDE:g} pixels wide or high: is it meant?"
+        findings.append(_about(one, row, "warning", "tiny box", message))
     return findings + [_double(one, first, second) for first, second in same_boxes(one).tolist()]
 
 
 def same_boxes(one: ExaminedSet) -> Int[np.ndarray, "P 2"]:
     """Pairs of rows whose boxes are as good as the same; a crowd may lie over one of its own."""
     rows = np.flatnonzero(_sound(one) & ~one.said.is_crowd())
-    return rows[close_pairs(one.boxes.corners[rows], one.said.objects.picture[rows])]
+    pairs = rows[close_pairs(one.boxes.corners[rows], one.said.objects.picture[rows])]
+    first, second = one.boxes.corners[pairs.T]
+    of_one_class = np.equal(*one.said.objects.class_id[pairs.T])
+    return pairs[of_one_class | (overlap(first, second) > ONE_BOX)]
 
 
 def _sound(one: ExaminedSet) -> Bool[np.ndarray, " G"]:
@@ -46,13 +45,6 @@ def _tiny(one: ExaminedSet) -> Bool[np.ndarray, " G"]:
         sides = (one.boxes.corners[:, 2:] - one.boxes.corners[:, :2]).min(axis=1, initial=np.inf)
         seen = one.frames.verdicts[one.said.objects.picture] != UNSEEN
         return _sound(one) & (sides < LEAST_SIDE) & (seen | (one.said.kind != "yolo"))
-
-
-def _whole(one: ExaminedSet) -> Bool[np.ndarray, " G"]:
-    with np.errstate(invalid="ignore"):
-        sizes = one.frames.sizes[one.said.objects.picture][:, ::-1]
-        touches = (one.boxes.corners[:, :2] <= BORDER) & (one.boxes.corners[:, 2:] >= sizes - BORDER)
-    return _sound(one) & touches.all(axis=1)
 
 
 def _about(one: ExaminedSet, row: int, severity: Severity, kind: str, message: str) -> Finding:

@@ -73,10 +73,10 @@ def _without_examples(examination: Examination) -> list[Finding]:
     findings = [_line(root, "any split", unused)] if unused else []
     for split, of_split in counts.items():
         lacking = [name for name in names if name not in unused and not of_split.get(name)]
-        findings += [_line(root, split, lacking)] if lacking else []
+        findings += [_line(root, f"the split {split}", lacking)] if lacking else []
     return findings
 
 
-def _line(root: Path, split: str, names: list[str]) -> Finding:
-    message = f"{counted(len(names), 'class', 'classes')} without an object in {split}: {some_names(names)}"
+def _line(root: Path, where: str, names: list[str]) -> Finding:
+    message = f"{counted(len(names), 'class', 'classes')} without an object in {where}: {some_names(names)}"
     return warning("class without objects", root, None, f"{message}: add some, or do not ask for it")
