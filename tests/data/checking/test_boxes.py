@@ -4,7 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from data_sets import set_box, things, write_annotation, write_voc
+from data_sets import things, write_annotation, write_voc
+from plants import set_box
 
 from frcnn.data.box_faults import NO_AREA, OUTSIDE, SOUND
 from frcnn.data.checking.boxes import TANGLED, find_faults, untangled

@@ -4,22 +4,8 @@ import json
 from pathlib import Path
 
 import pytest
-from data_sets import (
-    COCO_PLANTS,
-    LIST_PLANTS,
-    VOC_PLANTS,
-    YOLO_PLANTS,
-    Fault,
-    Plant,
-    image_id_again,
-    name_of,
-    only,
-    skip_without,
-    torn_json,
-    write_coco,
-    write_voc,
-    write_yolo,
-)
+from data_sets import name_of, skip_without, write_coco, write_voc, write_yolo
+from plants import COCO_PLANTS, LIST_PLANTS, VOC_PLANTS, YOLO_PLANTS, Fault, Plant, image_id_again, only, torn_json
 
 from frcnn.data.checking.check import Report, check_dataset
 from frcnn.errors import DataError

@@ -4,7 +4,8 @@ import json
 from pathlib import Path
 
 import pytest
-from data_sets import edit_item, write_coco
+from data_sets import write_coco
+from plants import edit_item
 
 from frcnn.data.checking.coco_statements import take_down_coco, whole_number
 from frcnn.data.checking.statements import SetSaid

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 import pytest
-from data_sets import name_of, turn, write_annotation, write_voc, xml
+from data_sets import name_of, write_annotation, write_voc
+from plants import turn, xml
 
 from frcnn.data.checking.check import examine_paths
 from frcnn.data.checking.frames import AGREES, OTHER_BUT_FITS, TURN_DOUBTFUL, TURN_KNOWN, TURN_NOT_KNOWN, UNSEEN

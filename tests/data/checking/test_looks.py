@@ -4,8 +4,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from data_sets import HEIGHT, WIDTH, picture, turn
+from data_sets import HEIGHT, WIDTH, picture
 from PIL import Image
+from plants import turn
 
 from frcnn.data.checking.looks import digest_of, look_at, look_at_all
 

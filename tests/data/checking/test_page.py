@@ -3,7 +3,8 @@
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
-from data_sets import VOC_PLANTS, name_of, write_voc
+from data_sets import name_of, write_voc
+from plants import VOC_PLANTS
 
 from frcnn.data.checking.bars import BOTTOM, HEIGHT, TOP, bar_chart
 from frcnn.data.checking.check import check_dataset

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 import pytest
-from data_sets import VOC_PLANTS, name_of, write_voc
+from data_sets import name_of, write_voc
+from plants import VOC_PLANTS
 
 from frcnn.data.checking.run import check
 from frcnn.errors import UsageError

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from data_sets import picture, turn
+from data_sets import picture
 from PIL import Image
+from plants import turn
 
 from frcnn.data.checking.upright import store_upright, turn_boxes
 from frcnn.data.pictures import TURNS, read_picture

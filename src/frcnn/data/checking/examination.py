@@ -6,16 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
-
-import numpy as np
 
 from frcnn.data.checking.boxes import JudgedBoxes, judge_boxes
 from frcnn.data.checking.coco_statements import take_down_coco
-from frcnn.data.checking.double_pictures import find_likest
+from frcnn.data.checking.doubles import Doubles, Place, find_doubles
 from frcnn.data.checking.frames import Frames, find_frames
 from frcnn.data.checking.looks import Look, look_at_all
-from frcnn.data.checking.splits import NO_SPLIT, RANKS, listings_by_picture, rank_of, splits_of_pictures
+from frcnn.data.checking.splits import RANKS, listings_by_picture, rank_of, splits_of_pictures
 from frcnn.data.checking.statements import Listing, PictureSaid, SetSaid
 from frcnn.data.checking.voc_statements import take_down_voc
 from frcnn.data.checking.yolo_statements import take_down_yolo
@@ -24,8 +21,6 @@ from frcnn.data.index_file import Source
 from frcnn.data.voc import VocSet
 from frcnn.data.yolo import YoloSet
 from frcnn.progress import Advance
-
-Place = tuple[int, int]  # the number of a set, and of a picture in it
 
 
 @dataclass(frozen=True)
@@ -46,15 +41,6 @@ class ExaminedSet:
     def listings(self) -> Mapping[int, list[Listing]]:
         """Those of each picture that has any."""
         return listings_by_picture(self.said)
-
-
-class Double(NamedTuple):
-    """A picture, and another that is the same (`likeness` 1: byte for byte) or of the same scene."""
-
-    picture: Place
-    other: Place
-    likeness: float
-    same: bool
 
 
 @dataclass(frozen=True)
@@ -95,75 +81,19 @@ class Examination:
         return max((split for other in places for split in self.splits(other)), key=lambda split: RANKS.get(split, 0))
 
     @cached_property
-    def leaks(self) -> list[Double]:
-        """Pictures that are learnt (or validated on) although a later split has the same one in another file."""
-        return self._exact_leaks + self._alike("higher")
+    def doubles(self) -> Doubles:
+        """Of all pictures that could be decoded."""
+        return find_doubles(self._visible, self.ranks)
 
     @cached_property
-    def repeats(self) -> list[Double]:
-        """Pictures that come again in their own split."""
-        return self._exact_repeats + self._alike("earlier")
-
-    @cached_property
-    def _visible(self) -> list[Place]:
+    def _visible(self) -> Mapping[Place, Look]:
         """The pictures that could be decoded; one that several files list, where it stays."""
         found = []
         for places in self.by_path.values():
             last = self.splits(max(places, key=lambda place: rank_of(self.splits(place))))
             found += [place for place in places if self.splits(place) == last]
         looks = {place: self.sets[place[0]].looks[place[1]] for place in sorted(found)}
-        return [place for place, look in looks.items() if look is not None and not look.problem]
-
-    def _look(self, place: Place) -> Look:
-        look = self.sets[place[0]].looks[place[1]]
-        assert look is not None  # asked for visible pictures alone
-        return look
-
-    @cached_property
-    def _by_bytes(self) -> list[list[Place]]:
-        """The pictures of each content that several have."""
-        found: dict[bytes, list[Place]] = defaultdict(list)
-        for place in self._visible:
-            found[self._look(place).digest].append(place)
-        return [places for places in found.values() if len(places) > 1]
-
-    @cached_property
-    def _exact_leaks(self) -> list[Double]:
-        leaks = []
-        for places in self._by_bytes:
-            last = max(places, key=lambda place: self.ranks[place])
-            for place in places:
-                if NO_SPLIT < self.ranks[place] < self.ranks[last]:
-                    leaks.append(Double(place, last, 1.0, True))
-        return leaks
-
-    @cached_property
-    def _exact_repeats(self) -> list[Double]:
-        repeats = []
-        for places in self._by_bytes:
-            first: dict[int, Place] = {}
-            for place in places:
-                other = first.setdefault(self.ranks[place], place)
-                if other != place:
-                    repeats.append(Double(place, other, 1.0, True))
-        return repeats
-
-    def _alike(self, among: str) -> list[Double]:
-        """By their pixels; those that were found by their bytes are not told again."""
-        told = {double.picture for double in (self._exact_leaks if among == "higher" else self._exact_repeats)}
-        places = [place for place in self._visible if place not in told]
-        if among == "higher":
-            places = [place for place in places if self.ranks[place] > NO_SPLIT]
-        thumbnails = [self._look(place).thumbnail for place in places]
-        if not places:
-            return []
-        ranks = np.array([self.ranks[place] for place in places])
-        likest = find_likest(np.stack([image for image in thumbnails if image is not None]), ranks, among=among)
-        return [
-            Double(places[number], places[likest.partner[number]], float(likest.likeness[number]), bool(same))
-            for number, same in enumerate(likest.same)
-            if likest.partner[number] >= 0
-        ]
+        return {place: look for place, look in looks.items() if look is not None and not look.problem}
 
 
 def examine(

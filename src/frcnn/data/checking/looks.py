@@ -14,7 +14,7 @@ from frcnn.data.pictures import SIDEWAYS, as_seen, opened_picture, orientation_o
 from frcnn.errors import DataError
 from frcnn.progress import Advance
 
-SIDE = 32  # pixels of a thumbnail: enough to tell photos apart, see `double_pictures`
+SIDE = 32  # pixels of a thumbnail: enough to tell photos apart, see `likeness`
 LEAST_DECODED = 128  # pixels a side: JPEG's decoder may skip the finest detail, yet reads and checks all of the file
 UPRIGHT = 1
 SEVERAL_VIEWS = "MPO"  # a camera's JPEG with a preview or a second lens behind: the first is the picture

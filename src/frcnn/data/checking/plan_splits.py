@@ -2,20 +2,21 @@
 
 from pathlib import Path
 
-from frcnn.data.checking.examination import Examination, Place
+from frcnn.data.checking.doubles import Place
+from frcnn.data.checking.examination import Examination
 from frcnn.data.checking.plan import Plan
 from frcnn.data.checking.split_rules import misplaced_listings
 
 
 def plan_splits(plan: Plan, number: int, examination: Examination) -> None:
     """Decide about the splits of the data set of that number."""
-    for leak in examination.leaks:
+    for leak in examination.doubles.leaks:
         if leak.picture[0] == number and leak.same:
             other = examination.picture(leak.other).path
             plan.leave_out(leak.picture[1], "picture in two splits", f"{other} is the same picture")
         elif leak.picture[0] == number:
             _doubt_alike(plan, leak.picture, examination.picture(leak.other).path)
-    for repeat in examination.repeats:
+    for repeat in examination.doubles.repeats:
         if repeat.picture[0] == number:
             _doubt_alike(plan, repeat.picture, examination.picture(repeat.other).path)
     for picture in range(len(plan.one.said.pictures)):

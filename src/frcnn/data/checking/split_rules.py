@@ -2,7 +2,8 @@
 
 import os
 
-from frcnn.data.checking.examination import Double, Examination, Place
+from frcnn.data.checking.doubles import Double, Place
+from frcnn.data.checking.examination import Examination
 from frcnn.data.checking.findings import Finding, error, warning
 from frcnn.data.checking.splits import in_parts, is_misplaced
 from frcnn.data.checking.statements import Listing
@@ -11,8 +12,8 @@ from frcnn.data.checking.statements import Listing
 def find_split_faults(examination: Examination) -> list[Finding]:
     """All faults of the splits of all sets together."""
     findings = _listed_twice(examination) + _in_two_splits(examination)
-    findings += [_leaked(examination, leak) for leak in examination.leaks]
-    return findings + [_repeated(examination, repeat) for repeat in examination.repeats]
+    findings += [_leaked(examination, leak) for leak in examination.doubles.leaks]
+    return findings + [_repeated(examination, repeat) for repeat in examination.doubles.repeats]
 
 
 def _listed_twice(examination: Examination) -> list[Finding]:
@@ -82,4 +83,4 @@ def _repeated(examination: Examination, repeat: Double) -> Finding:
 
 
 def _how(double: Double) -> str:
-    return ", byte for byte" if double.likeness == 1 else ", stored otherwise"
+    return ", byte for byte" if double.by == "bytes" else ", stored otherwise"

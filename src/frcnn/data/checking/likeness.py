@@ -7,6 +7,7 @@ to 4. Of different photos it is at most 0.970, of two shots of one scene 0.981.
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
@@ -25,14 +26,15 @@ class Likest:
     """Of each picture the one among those it may be compared with that is most like it; -1: none is."""
 
     partner: Int[np.ndarray, " N"]
-    likeness: Float[np.ndarray, " N"]
     same: Bool[np.ndarray, " N"]
 
 
-def find_likest(thumbnails: UInt8[np.ndarray, "N S S"], groups: Int[np.ndarray, " N"], *, among: str) -> Likest:
+def find_likest(
+    thumbnails: UInt8[np.ndarray, "N S S"], groups: Int[np.ndarray, " N"], *, among: Literal["earlier", "higher"]
+) -> Likest:
     """`among` "earlier": those before it in its group; "higher": those in groups of higher numbers."""
     count = len(thumbnails)
-    likest = Likest(np.full(count, -1), np.zeros(count), np.zeros(count, bool))
+    likest = Likest(np.full(count, -1), np.zeros(count, bool))
     if count == 0:
         return likest
     fine, deviations = _normalised(thumbnails.reshape(count, -1))
@@ -43,9 +45,9 @@ def find_likest(thumbnails: UInt8[np.ndarray, "N S S"], groups: Int[np.ndarray, 
         allowed = _allowed(block, groups, among) & vivid[block][:, None] & vivid
         likeness = np.where(allowed, coarse[block] @ coarse.T, -1)
         for row in np.flatnonzero((likeness > COARSE_LIKE).any(axis=1)):
-            candidates = np.argsort(-likeness[row], kind="stable")[:CANDIDATES]
-            candidates = candidates[likeness[row, candidates] > COARSE_LIKE]
-            _compare(likest, int(block[row]), candidates, fine)
+            candidates = np.flatnonzero(likeness[row] > COARSE_LIKE)
+            likest_first = np.argsort(-likeness[row, candidates], kind="stable")
+            _compare(likest, int(block[row]), candidates[likest_first[:CANDIDATES]], fine)
     return likest
 
 
@@ -57,11 +59,13 @@ def _compare(likest: Likest, number: int, candidates: Int[np.ndarray, " C"], fin
         return
     partner = int(candidates[best])
     apart = np.abs(fine[partner] - fine[number]).max() * np.sqrt(fine.shape[1])
-    likest.partner[number], likest.likeness[number] = partner, likeness[best]
+    likest.partner[number] = partner
     likest.same[number] = likeness[best] >= SAME and apart <= MOST_DIFFERENT
 
 
-def _allowed(block: Int[np.ndarray, " B"], groups: Int[np.ndarray, " N"], among: str) -> Bool[np.ndarray, "B N"]:
+def _allowed(
+    block: Int[np.ndarray, " B"], groups: Int[np.ndarray, " N"], among: Literal["earlier", "higher"]
+) -> Bool[np.ndarray, "B N"]:
     of_block = groups[block][:, None]
     if among == "higher":
         return groups > of_block
