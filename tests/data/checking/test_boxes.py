@@ -1,10 +1,11 @@
 """How boxes are meant: faults that have changed places, and layouts that are seen in many boxes together."""
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
-from data_sets import things, write_annotation, write_voc
+from data_sets import things, write_annotation, write_coco, write_coco_file, write_voc
 from plants import set_box
 
 from frcnn.data.box_faults import NO_AREA, OUTSIDE, SOUND
@@ -63,3 +64,32 @@ def test_a_set_of_whose_boxes_many_leave_their_pictures_is_in_its_own_layout(tmp
     for number in range(30):
         write_annotation(root, f"p{number:02d}", [("square", (60, 40, 140 + number, 90)), ("circle", (70, 40, 90, 70))])
     assert set(kinds(root)) == {"outside"}
+
+
+def test_one_file_of_many_boxes_in_another_layout(tmp_path: Path) -> None:
+    """Of a file of many boxes a few may fit in no layout."""
+    root = write_coco(tmp_path / "set")
+    path = root / "annotations/instances_train2017.json"
+    lists = json.loads(path.read_text())
+    for item in lists["annotations"]:
+        x, y, width, height = item["bbox"]
+        item["bbox"] = [x, y, x + width, y + height]
+    lists["annotations"][40]["bbox"] = [60, 40, 300, 50]
+    write_coco_file(path, lists)
+    other, outside = check_dataset([root]).errors
+    assert (other.kind, other.file) == ("other layout", path)
+    assert "its boxes (108 boxes) are (left, top, right, bottom)" in other.message
+    assert outside.kind == "outside"
+
+
+@pytest.mark.parametrize(
+    ("box", "doubt"),
+    [((60, 40, 20, 30), "; or is it (left, top, width, height)?"), ((100, 60, 60, 40), "swap its corners")],
+)
+def test_a_single_box_may_have_been_meant_otherwise(tmp_path: Path, box, doubt: str) -> None:
+    """Of 128x96 pixels: 60 and 20 more are inside, 100 and 60 more are not."""
+    root = write_voc(tmp_path / "set")
+    set_box(root / "Annotations/p20.xml", 1, box)
+    (fault,) = check_dataset([root]).errors
+    assert fault.kind == "swapped corners"
+    assert fault.message.endswith(doubt)

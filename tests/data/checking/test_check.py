@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from data_sets import name_of, skip_without, write_coco, write_voc, write_yolo
+from data_sets import name_of, skip_without, write_coco, write_coco_file, write_voc, write_yolo
 from plants import COCO_PLANTS, LIST_PLANTS, VOC_PLANTS, YOLO_PLANTS, Fault, Plant, image_id_again, only, torn_json
 
 from frcnn.data.checking.check import Report, check_dataset
@@ -80,6 +80,32 @@ def test_two_images_of_one_id(tmp_path: Path) -> None:
     assert expected in found
     assert [fault.kind for fault in found].count("unknown picture") == 3
     assert len(found) == 4
+
+
+def test_two_images_of_one_file(tmp_path: Path) -> None:
+    root = write_coco(tmp_path / "set")
+    path = root / "annotations/instances_train2017.json"
+    lists = json.loads(path.read_text())
+    lists["images"].append(lists["images"][3] | {"id": 5})
+    write_coco_file(path, lists)
+    assert only(faults(check_dataset([root]))) == Fault("warning", "listed twice", path, 2 + 36)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "latin-1"])
+def test_annotations_in_other_encodings(tmp_path: Path, encoding: str) -> None:
+    root = write_voc(tmp_path / "set")
+    expected = VOC_PLANTS["no area"](root, name_of(7))
+    text = expected.file.read_text().replace("p07.jpg", "pé07.jpg")
+    name = encoding.removesuffix("-sig")
+    expected.file.write_text(f"<?xml version='1.0' encoding='{name}'?>{text}", encoding=encoding)
+    assert only(faults(check_dataset([root]))) == expected
+
+
+def test_an_encoding_that_the_parser_does_not_know(tmp_path: Path) -> None:
+    root = write_voc(tmp_path / "set")
+    path = root / "Annotations/p07.xml"
+    path.write_text(f"<?xml version='1.0' encoding='euc-kr'?>{path.read_text()}")
+    assert only(faults(check_dataset([root]))) == Fault("error", "unreadable annotation", path, 1)
 
 
 def test_sets_are_checked_together(tmp_path: Path) -> None:

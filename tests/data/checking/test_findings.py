@@ -40,3 +40,9 @@ def test_errors_come_first_and_each_kind_together() -> None:
         ("odd", "a, line 1"),
     ]
     assert count_kinds(found) == {"tiny": 2, "torn": 3, "odd": 1}
+
+
+def test_a_finding_is_one_line_whatever_it_is_about() -> None:
+    found = error("torn", Path("a\nb.xml"), 3, "the class 'x\ny' is: mend it")
+    assert (found.where, found.message) == ("a b.xml, line 3", "the class 'x y' is: mend it")
+    assert found.to_dict()["file"] == "a\nb.xml"  # for programs

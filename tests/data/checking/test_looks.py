@@ -1,5 +1,7 @@
 """Looking at pictures: what is wrong with a file is found, however little of it is decoded."""
 
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -93,3 +95,30 @@ def test_the_same_bytes_are_decoded_once(tmp_path: Path, monkeypatch: pytest.Mon
 
 def test_files_that_cannot_be_read_are_not_the_same(tmp_path: Path) -> None:
     assert digest_of(tmp_path / "absent") != digest_of(tmp_path / "gone")
+
+
+def deep_png(size: tuple[int, int]) -> bytes:
+    """A grey sheet in colours of 16 bits, which Pillow reads and does not write."""
+    height, width = size
+    rows = (b"\0" + b"\x80\x00" * 3 * width) * height
+    head = struct.pack(">IIBBBBB", width, height, 16, 2, 0, 0, 0)
+    parts = [(b"IHDR", head), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
+    chunks = [
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in parts
+    ]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
+
+
+def test_more_than_8_bits_a_channel(tmp_path: Path) -> None:
+    (tmp_path / "colours.png").write_bytes(deep_png((HEIGHT, WIDTH)))
+    Image.fromarray(np.full((HEIGHT, WIDTH), 999, np.uint16)).save(tmp_path / "grey.png")
+    Image.fromarray(np.full((HEIGHT, WIDTH), 0.5, np.float32)).save(tmp_path / "floats.tif")
+    picture(1).save(tmp_path / "usual.png")
+    looks = {path.stem: look_at(path, b"") for path in tmp_path.iterdir()}
+    assert all(not look.problem for look in looks.values())
+    assert {name: look.is_deep for name, look in looks.items()} == {
+        "colours": True,
+        "grey": True,
+        "floats": True,
+        "usual": False,
+    }

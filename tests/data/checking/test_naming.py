@@ -1,4 +1,4 @@
-from frcnn.data.checking.naming import counted, pixels, some_names
+from frcnn.data.checking.naming import counted, pixels, printable, some_names
 
 
 def test_by_hand() -> None:
@@ -8,3 +8,8 @@ def test_by_hand() -> None:
     assert some_names(["a", "b", "c"]) == "a, b, c"
     assert some_names(["a", "b", "c", "d"]) == "a, b, c ..."
     assert pixels((480, 640)) == "640x480"
+
+
+def test_whatever_a_name_holds_it_stays_in_its_line() -> None:
+    assert printable("a\nb\x1b[31m\udcff") == "a b [31m "
+    assert printable("고양이 é.jpg") == "고양이 é.jpg"

@@ -72,7 +72,8 @@ def look_at(path: Path, digest: bytes) -> Look:
     """Decode a picture. What is wrong with it is an answer, not an exception."""
     try:
         with opened_picture(path) as image:
-            orientation, mode, deep = orientation_of(image), image.mode, _is_deep(image)  # as loading changes them
+            mode, deep = image.mode, _is_deep(image)  # as loading changes them, and a PNG loads to tell how it was held
+            orientation = orientation_of(image)
             height, width = _stored_size(image, orientation)
             frames = 1 if image.format == SEVERAL_VIEWS else int(getattr(image, "n_frames", 1))
             image.draft("L", (LEAST_DECODED, LEAST_DECODED))
