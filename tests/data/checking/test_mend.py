@@ -78,6 +78,26 @@ class TestFolders:
         with pytest.raises(UsageError):
             refuse_target([root], root / below)
 
+    def test_not_beside_the_pictures_of_a_file_that_lies_elsewhere(self, tmp_path: Path) -> None:
+        """The folder of COCO's JSON files holds no pictures; those that it names would be one more with the copy."""
+        root = write_coco(tmp_path / "set")
+        path, target = root / "annotations/instances_val2017.json", root / "val2017/copy"
+        refuse_target([path], target)
+        with pytest.raises(UsageError, match="is not to be touched"):
+            mend(path, target)
+        assert not target.exists()
+
+    def test_ctrl_c_leaves_nothing(self, tmp_path: Path) -> None:
+        root, target = write_voc(tmp_path / "set"), tmp_path / "copy"
+
+        def interrupt(done: int, _of: int | None) -> None:
+            if done == 20:
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            mend_dataset(*examine_paths([root]), target, interrupt)
+        assert [path.name for path in tmp_path.iterdir()] == ["set"]
+
     def test_not_below_a_file(self, tmp_path: Path) -> None:
         (tmp_path / "file").touch()
         with pytest.raises(UsageError, match="is a file"):
@@ -104,6 +124,8 @@ class TestFolders:
         (left,) = tmp_path.glob(".copy.*")
         assert 0 < len([*left.glob("copy/JPEGImages/*")]) < 48
         assert not target.exists()
+        mend(root, target)
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["copy", "set"]
 
 
 KILLED_IN_THE_MIDDLE = """

@@ -4,11 +4,12 @@ from pathlib import Path
 
 import pytest
 import yaml
-from data_sets import name_of, write_yolo
+from data_sets import name_of, write_voc, write_yolo
 from mended_sets import boxes, mend
 from plants import YOLO_PLANTS
 
 from frcnn.data.checking.check import check_dataset
+from frcnn.data.convert import convert
 from frcnn.data.dataset import load_dataset
 
 
@@ -57,3 +58,30 @@ def test_a_folder_that_is_two_splits(tmp_path: Path) -> None:
     mend(root, target)
     assert check_dataset([target]).errors == []
     assert [len(load_dataset([target], split)) for split in ("train", "val")] == [36, 6]
+
+
+def test_train_and_val_that_are_but_other_names_of_trainval(tmp_path: Path) -> None:
+    """As our own writer has it for programs that know no trainval."""
+    root, target = tmp_path / "set", tmp_path / "copy"
+    convert([write_voc(tmp_path / "voc", {"trainval": range(6), "test": [6, 7]})], root, "yolo")
+    (root / "images/trainval/p06.jpg").write_bytes((root / "images/test/p06.jpg").read_bytes())
+    assert {fault.kind for fault in check_dataset([root]).errors} == {"picture in two splits"}
+    mend(root, target)
+    content = yaml.safe_load((target / "data.yaml").read_text())
+    assert content["train"] == content["val"] == content["trainval"] == "images/trainval"
+    assert check_dataset([target]).errors == []
+    assert [len(load_dataset([target], split)) for split in ("trainval", "test")] == [6, 2]
+
+
+def test_a_list_of_trainval_has_its_other_names_too(tmp_path: Path) -> None:
+    root, target = tmp_path / "set", tmp_path / "copy"
+    convert([write_voc(tmp_path / "voc", {"trainval": range(6), "test": [6, 7]})], root, "yolo")
+    path = root / "data.yaml"
+    path.write_text(path.read_text().replace("test: images/test", "test:\n- images/test\n- list.txt"))
+    (root / "list.txt").write_text("images/trainval/p00.jpg\n")
+    assert {fault.kind for fault in check_dataset([root]).errors} == {"in two splits"}
+    mend(root, target)
+    content = yaml.safe_load((target / "data.yaml").read_text())
+    assert content["train"] == content["val"] == content["trainval"] == "trainval.txt"
+    assert check_dataset([target]).errors == []
+    assert [len(load_dataset([target], split)) for split in ("trainval", "test")] == [5, 3]

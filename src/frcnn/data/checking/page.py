@@ -38,7 +38,7 @@ def render(report: Report) -> str:
     summary = report.summary
     template = (resources.files("frcnn.data.checking") / "page.html.jinja").read_text(encoding="utf-8")
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    return environment.from_string(template).render(
+    page = environment.from_string(template).render(
         title=", ".join(Path(name).name for name in summary.sets) or "no data set",
         places=[*zip(summary.sets, summary.formats, strict=True)],
         tiles=_tiles(report),
@@ -48,6 +48,7 @@ def render(report: Report) -> str:
         classes=_classes(summary),
         charts=_charts(summary),
     )
+    return page.encode("utf-8", "replace").decode("utf-8")  # names of files may hold bytes that are no text
 
 
 def range_names(bars: Bars) -> list[str]:
