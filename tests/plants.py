@@ -140,7 +140,7 @@ def file_in_other_layout(root: Path, name: str) -> Fault:
     write_annotation(root, name, [("square", (0, 0, 9, 9)), ("square", (0, 0, 9, 9)), ("circle", (0, 0, 9, 9))])
     for number, box in enumerate([(61, 41, 20, 10), (81, 51, 12, 14), (31, 71, 18, 11)]):
         set_box(xml(root, name), number, box)
-    return Fault("error", "other layout", xml(root, name), None)
+    return Fault("error", "other layout", xml(root, name), box_line(0))
 
 
 def same_box_again(root: Path, name: str) -> Fault:

@@ -28,7 +28,7 @@ def stream_lines(path: Path, names: Container[str]) -> Iterator[tuple[str, Any, 
         with path.open(encoding="utf-8-sig") as file:
             yield from _Reader(path, file).items(names)
     except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror})") from error
+        raise DataError(f"{path}: cannot be read ({error.strerror}): mend it, or take it out") from error
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: is no text in UTF-8 ({error.reason}): write it anew") from error
     except RecursionError as error:

@@ -107,7 +107,7 @@ def read_content(path: Path) -> bytes:
         too_large = path.stat().st_size > LARGEST_FILE
         content = b"" if too_large else path.read_bytes()
     except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror})") from error
+        raise DataError(f"{path}: cannot be read ({error.strerror}): mend it, or take it out") from error
     if too_large:
         raise DataError(f"{path}: is too large for an annotation: take it out")
     if b"<!ENTITY" in content.replace(b"\0", b""):  # in UTF-16 too: entities can grow without bound

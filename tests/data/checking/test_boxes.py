@@ -77,7 +77,7 @@ def test_one_file_of_many_boxes_in_another_layout(tmp_path: Path) -> None:
     lists["annotations"][40]["bbox"] = [60, 40, 300, 50]
     write_coco_file(path, lists)
     other, outside = check_dataset([root]).errors
-    assert (other.kind, other.file) == ("other layout", path)
+    assert (other.kind, other.file, other.line) == ("other layout", path, 40)
     assert "its boxes (108 boxes) are (left, top, right, bottom)" in other.message
     assert outside.kind == "outside"
 

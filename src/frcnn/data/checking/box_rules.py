@@ -77,7 +77,7 @@ def _mistaken(one: ExaminedSet, mistake: Mistake) -> Finding:
     message = (
         f"its boxes ({counted(mistake.boxes, 'box', 'boxes')}) are ({is_}), where ({ought}) is meant: convert them"
     )
-    return error("other layout", mistake.file or one.said.source.root, None, message)
+    return error("other layout", mistake.file or one.said.source.root, mistake.line, message)
 
 
 def _double(one: ExaminedSet, first: int, second: int) -> Finding:

@@ -25,9 +25,10 @@ AMONG_MANY, AMONG_FEW = (0.2, 0.99), (0.5, 1.0)
 
 
 class Mistake(NamedTuple):
-    """Boxes that were written in another layout: those of a file, or (None) of the whole set."""
+    """Boxes that were written in another layout: those of a file, from a line on, or (None) of the whole set."""
 
     file: Path | None
+    line: int | None
     layout: int
     boxes: int
 
@@ -116,14 +117,14 @@ def _find_layouts(
     of_all = _other_layout(sound, broken, every)
     if of_all is not None:
         layouts[:] = of_all
-        return layouts, [Mistake(None, of_all, len(every))]
+        return layouts, [Mistake(None, None, of_all, len(every))]
     mistakes = []
     for file, rows in _files_with(question, broken):
         rows = rows[numbers[rows]]
         layout = _other_layout(sound, broken, rows)
         if layout is not None:
             layouts[rows] = layout
-            mistakes.append(Mistake(file, layout, len(rows)))
+            mistakes.append(Mistake(file, int(said.objects.line[rows[0]]), layout, len(rows)))
     return layouts, mistakes
 
 

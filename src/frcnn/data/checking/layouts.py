@@ -47,9 +47,10 @@ def to_corners(
     if layout == CORNERS:
         return pixels
     begin, extent = pixels[:, :2], pixels[:, 2:]
-    if layout == CENTRE_SIZE:
-        begin = begin - extent / 2
-    return np.concatenate((begin, begin + extent), axis=1)
+    with np.errstate(invalid="ignore"):  # infinity less infinity is no number, and so no box
+        if layout == CENTRE_SIZE:
+            begin = begin - extent / 2
+        return np.concatenate((begin, begin + extent), axis=1)
 
 
 def to_numbers(kind: Kind, corners: Boxes, sizes: Int[np.ndarray, "G 2"]) -> Boxes:

@@ -11,6 +11,7 @@ from markupsafe import Markup
 from frcnn.data.checking.bars import bar_chart
 from frcnn.data.checking.check import Report
 from frcnn.data.checking.findings import Finding
+from frcnn.data.checking.naming import counted
 from frcnn.data.checking.summary import Bars, Summary
 from frcnn.files import make_folder, write_text
 
@@ -62,15 +63,16 @@ def range_names(bars: Bars) -> list[str]:
 
 
 def _tiles(report: Report) -> list[tuple[str, str]]:
+    """Numbers, and what they are of."""
     summary = report.summary
-    counts = {
-        "errors": len(report.errors),
-        "warnings": len(report.warnings),
-        "pictures": sum(summary.pictures.values()) + summary.pictures_in_no_split,
-        "objects": sum(summary.objects.values()),
-        "classes": len(summary.classes),
-    }
-    return [(name, f"{count:,}") for name, count in counts.items()]
+    tiles = (
+        counted(len(report.errors), "error"),
+        counted(len(report.warnings), "warning"),
+        counted(sum(summary.pictures.values()) + summary.pictures_in_no_split, "picture"),
+        counted(sum(summary.objects.values()), "object"),
+        counted(len(summary.classes), "class", "classes"),
+    )
+    return [(number, what) for number, what in map(str.split, tiles)]
 
 
 def _groups(report: Report) -> list[Group]:

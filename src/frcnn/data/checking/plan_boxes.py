@@ -22,7 +22,7 @@ def plan_boxes(plan: Plan) -> None:
     one = plan.one
     for mistake in one.boxes.mistakes:
         what = f"{mistake.boxes} boxes converted from ({IN_WORDS[mistake.layout]})"
-        plan.tell(mistake.file or one.said.source.root, None, "other layout", what)
+        plan.tell(mistake.file or one.said.source.root, mistake.line, "other layout", what)
     for row in np.flatnonzero(one.boxes.wrong_scale & plan.kept).tolist():
         plan.tell_of_box(row, "fractions" if one.said.kind != "yolo" else "pixels", "converted")
     for row in np.flatnonzero((one.boxes.faults == TANGLED) & plan.kept).tolist():

@@ -122,8 +122,8 @@ def _bars(values: np.ndarray, ends: Sequence[int]) -> Bars:
 
 
 def _round_ends(values: Int[np.ndarray, " N"]) -> tuple[int, ...]:
-    """Some eight ends in steps of 1, 2 or 5 times a power of ten."""
+    """Some five ends in steps of 1, 2 or 5 times a power of ten: the names of more would not fit below their bars."""
     low, high = (int(values.min()), int(values.max())) if len(values) else (0, 0)
-    step = next(f * 10**p for p in range(12) for f in (1, 2, 5) if (high - low) <= 8 * f * 10**p)
+    step = next(f * 10**p for p in range(12) for f in (1, 2, 5) if (high - low) <= 4 * f * 10**p)
     first = low // step * step + step
     return tuple(range(first, high + 1, step)) or (first,)
