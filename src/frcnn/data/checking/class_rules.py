@@ -11,6 +11,7 @@ from frcnn.data.checking.findings import Finding, warning
 from frcnn.data.checking.naming import counted, some_names
 
 SPLITS = ("train", "val", "trainval", "test")
+USED_TOGETHER = (("train", "trainval"), ("val",), ("test",))  # one set may have train, and another trainval
 
 
 def find_class_faults(examination: Examination) -> list[Finding]:
@@ -71,9 +72,12 @@ def _without_examples(examination: Examination) -> list[Finding]:
     root = examination.sets[0].said.source.root
     unused = [name for name in names if not any(of_split.get(name) for of_split in counts.values())]
     findings = [_line(root, "any split", unused)] if unused else []
-    for split, of_split in counts.items():
-        lacking = [name for name in names if name not in unused and not of_split.get(name)]
-        findings += [_line(root, f"the split {split}", lacking)] if lacking else []
+    for together in USED_TOGETHER:
+        splits = [split for split in together if split in counts]
+        lacking = [name for name in names if name not in unused and not any(counts[s].get(name) for s in splits)]
+        if splits and lacking:
+            where = f"the split{'s' * (len(splits) > 1)} {' and '.join(splits)}"
+            findings.append(_line(root, where, lacking))
     return findings
 
 

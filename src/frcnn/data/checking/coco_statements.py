@@ -131,33 +131,48 @@ def _take_down_object(
     lined: Lined,
 ) -> None:
     item, line, place = lined
-    identity = whole_number(item.get("id")) if "id" in item else place
+    identity = _object_id(notes, path, known, lined)
     if identity is None:
-        message = f"annotation {place} in the list has the id {item.get('id')!r}, which is no whole number: mend it"
-        notes.findings.append(error("unreadable object", path, line, message))
         return
-    if identity in known:
-        message = f"a second annotation has the id {identity}: give it another, or take it out"
-        notes.findings.append(error("duplicate id", path, line, message))
-    known.add(identity)
-    picture, category = whole_number(item.get("image_id")), whole_number(item.get("category_id"))
-    if picture is None or picture not in pictures:
-        message = f"annotation {identity} has the image_id {item.get('image_id')!r}, which no image has: mend it"
-        notes.findings.append(error("unknown picture", path, line, message))
-        return
-    if category is None or category not in classes:
-        message = (
-            f"annotation {identity} has the category_id {item.get('category_id')!r}, which no category has: mend it"
-        )
-        notes.findings.append(error("unknown class", path, line, message))
+    picture = _reference(notes, path, lined, identity, "image_id", pictures)
+    category = None if picture is None else _reference(notes, path, lined, identity, "category_id", classes)
+    if picture is None or category is None:
         return
     number, class_number = pictures[picture], classes[category]
     if number is None or class_number is None:
         return  # told where the id is given twice
     difficult = bool(item.get("difficult") or item.get("ignore"))
     flags = (CROWD if item.get("iscrowd") else 0) | (DIFFICULT if difficult else 0)
-    numbers = _numbers(item.get("bbox"))
-    notes.add_object(number, class_number, numbers, place, line, NO_LINE, identity, flags)
+    notes.add_object(number, class_number, _numbers(item.get("bbox")), place, line, NO_LINE, identity, flags)
+
+
+def _object_id(notes: Notes, path: Path, known: set[int], lined: Lined) -> int | None:
+    """The id of an object, its place where it has none; None where it cannot be one. One given twice is told."""
+    item, line, place = lined
+    identity = whole_number(item.get("id")) if "id" in item else place
+    if identity is None:
+        message = f"annotation {place} in the list has the id {item.get('id')!r}, which is no whole number: mend it"
+        notes.findings.append(error("unreadable object", path, line, message))
+        return None
+    if identity in known:
+        message = f"a second annotation has the id {identity}: give it another, or take it out"
+        notes.findings.append(error("duplicate id", path, line, message))
+    known.add(identity)
+    return identity
+
+
+def _reference(
+    notes: Notes, path: Path, lined: Lined, identity: int, key: str, ids: Mapping[int, int | None]
+) -> int | None:
+    """The id of a picture or category that an object names, if there is one."""
+    item, line, _ = lined
+    number = whole_number(item.get(key))
+    if number is not None and number in ids:
+        return number
+    message = f"annotation {identity} has the {key} {item.get(key)!r}, which no {key.removesuffix('_id')} has: mend it"
+    kind = {"image_id": "unknown picture", "category_id": "unknown class"}[key]
+    notes.findings.append(error(kind, path, line, message))
+    return None
 
 
 def _numbers(box: object) -> Sequence[float]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import UInt8
-from PIL import Image
+from PIL import Image, ImageFile
 
 from frcnn.data.checking.statements import Size
 from frcnn.data.pictures import SIDEWAYS, as_seen, opened_picture, orientation_of
@@ -85,7 +85,8 @@ def look_at(path: Path, digest: bytes) -> Look:
 
 def _is_deep(image: Image.Image) -> bool:
     """Has a picture more than 8 bits a channel? Of colours Pillow drops the rest: only how it unpacks them tells."""
-    return image.mode.startswith(("I", "F")) or any(";16" in str(tile[3]) for tile in image.tile)
+    tiles = image.tile if isinstance(image, ImageFile.ImageFile) else []
+    return image.mode.startswith(("I", "F")) or any(";16" in str(tile[3]) for tile in tiles)
 
 
 def _stored_size(image: Image.Image, orientation: int) -> Size:
