@@ -123,7 +123,7 @@ def test_what_cannot_be_decided_is_left_and_named(tmp_path: Path) -> None:
         "two classes",
         "other size",
         "several frames",
-        "duplicate picture",
+        "alike pictures",
     }
     assert {row["done"] for row in log(target)} == {"no"}
     assert contents(target / "Annotations") == contents(root / "Annotations")

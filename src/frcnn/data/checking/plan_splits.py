@@ -1,7 +1,5 @@
 """From which splits a mended copy takes pictures: what is asked is not learnt."""
 
-from pathlib import Path
-
 from frcnn.data.checking.doubles import Place
 from frcnn.data.checking.examination import Examination
 from frcnn.data.checking.plan import Plan
@@ -15,18 +13,16 @@ def plan_splits(plan: Plan, number: int, examination: Examination) -> None:
             other = examination.picture(leak.other).path
             plan.leave_out(leak.picture[1], "picture in two splits", f"{other} is the same picture")
         elif leak.picture[0] == number:
-            _doubt_alike(plan, leak.picture, examination.picture(leak.other).path)
+            path, other = (examination.picture(place).path for place in leak[:2])
+            plan.doubt(path, None, "alike pictures", f"does it belong in the split of {other}?")
     for repeat in examination.doubles.repeats:
         if repeat.picture[0] == number:
-            _doubt_alike(plan, repeat.picture, examination.picture(repeat.other).path)
+            path, other = (examination.picture(place).path for place in repeat[:2])
+            kind = "duplicate picture" if repeat.same else "alike pictures"
+            plan.doubt(path, None, kind, f"which of it and {other} is to go?")
     for picture in range(len(plan.one.said.pictures)):
         _take_out_misplaced(plan, (number, picture), examination)
     _tell_repeated_listings(plan)
-
-
-def _doubt_alike(plan: Plan, place: Place, other: Path) -> None:
-    path = plan.one.said.pictures[place[1]].path
-    plan.doubt(path, None, "duplicate picture", f"which of it and {other} is to go?")
 
 
 def _take_out_misplaced(plan: Plan, place: Place, examination: Examination) -> None:
