@@ -4,7 +4,7 @@ import pytest
 import torch
 from PIL import Image, ImageChops
 
-from frcnn.drawing import BLACK, WHITE, class_colour, draw_detections, text_colour
+from frcnn.drawing import BLACK, WHITE, Labelled, class_colour, draw_boxes, draw_detections, text_colour
 from frcnn.structures import Detections, Target
 
 NAMES = ("cat", "dog")
@@ -177,3 +177,25 @@ def test_names_of_other_scripts_and_very_long_ones_are_drawn() -> None:
     for name in ("고양이", "a name much too long for so small a picture, and longer still, and on and on"):
         found = Detections(torch.tensor([[40.0, 60.0, 100.0, 120.0]]), torch.tensor([0.5]), torch.tensor([0]), (name,))
         assert changed(draw_detections(canvas(), found)) is not None
+
+
+def test_boxes_of_any_colour_the_first_on_top_and_dashed_ones_above() -> None:
+    red, green, blue = (250, 0, 0), (0, 250, 0), (0, 0, 250)
+    box, other = (40.0, 60.0, 100.0, 120.0), (120.0, 60.0, 180.0, 120.0)
+    drawn = draw_boxes(canvas(), [Labelled(box, "", red), Labelled(box, "", green)], [Labelled(other, "", blue)])
+    assert drawn.getpixel((40, 90)) == red
+    assert drawn.getpixel((120, 60)) == blue
+    colours = {colour for _, colour in drawn.getcolors() or ()}
+    assert colours == {GREY, BLACK, red, blue}
+    over = draw_boxes(canvas(), [Labelled(box, "", red)], [Labelled(box, "", blue)])
+    assert over.getpixel((40, 60)) == blue
+
+
+def test_a_box_without_a_label_has_no_tag() -> None:
+    plain, tagged = (
+        draw_boxes(canvas(), [Labelled((40.0, 60.0, 100.0, 120.0), words, WHITE)]) for words in ("", "cat")
+    )
+    assert changed(plain) == (39, 59, 101, 121)
+    bounds = changed(tagged)
+    assert bounds is not None
+    assert bounds[1] < 59

@@ -10,7 +10,8 @@ from frcnn.data.dataset import load_dataset
 from frcnn.data.sample import PICTURES, write_sample
 from frcnn.device import choose_device
 from frcnn.errors import UsageError
-from frcnn.evaluation.report import write_report
+from frcnn.evaluation.reporting.evaluated import Evaluated
+from frcnn.evaluation.reporting.report import write_report
 from frcnn.evaluation.results import Evaluation
 from frcnn.evaluation.run import evaluate
 from frcnn.files import make_folder, write_text
@@ -100,7 +101,7 @@ def _use(folder: Path, data: Path, device: str, console: Console) -> Evaluation:
     dataset = load_dataset([data], "test")
     some = [example.picture for example in dataset.examples[:DRAWN]]
     predict(model, some, folder / "predictions", score_threshold=DRAWN_ABOVE, device=device)
-    report = write_report(folder, dataset, evaluation)
+    report = write_report(folder, folder, Evaluated(dataset, evaluation, "test"))
     _say(console, f"mAP at IoU .5 on {evaluation.images} unseen pictures: {evaluation.result.voc_map or 0:.3f}")
     _say(console, f"Look at {report}, and at the pictures in {folder / 'predictions'}.")
     _say(console, f"Use it: frcnn predict {model} PICTURE")

@@ -4,6 +4,7 @@ import colorsys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from typing import NamedTuple
 
 from PIL import Image, ImageDraw, ImageFont
 from torchvision.ops import box_iou
@@ -27,6 +28,14 @@ WIDE_SCRIPT_FONTS = ("NotoSansCJK-Regular.ttc", "NanumGothic.ttf", "AppleSDGothi
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 
+class Labelled(NamedTuple):
+    """A box in pixels of the picture, and the tag beside it: none where the label is empty."""
+
+    box: Sequence[float]
+    label: str
+    colour: Colour
+
+
 @dataclass
 class _Canvas:
     """A picture being drawn on, sizes in proportion to it, and where its labels lie so far."""
@@ -45,22 +54,37 @@ def draw_detections(image: Image.Image, detections: Detections, truth: Target | 
 
     `truth`: objects to draw as well, dashed and white (grey where ignored), named where no detection explains them.
     """
-    detections, truth = detections.to("cpu"), None if truth is None else truth.to("cpu")
+    detections = detections.to("cpu")
+    solid = [
+        Labelled(box, f"{shortened(found.class_name)} {found.score:.2f}", class_colour(class_id))
+        for box, class_id, found in zip(
+            detections.boxes.tolist(), detections.class_ids.tolist(), detections, strict=True
+        )
+    ]
+    return draw_boxes(image, solid, [] if truth is None else _truth_boxes(truth.to("cpu"), detections))
+
+
+def draw_boxes(image: Image.Image, solid: Sequence[Labelled], dashed: Sequence[Labelled] = ()) -> Image.Image:
+    """A copy of `image` in RGB with boxes in solid lines, the first on top, and over them boxes in dashed ones.
+
+    The labels of the solid boxes choose their places in turn; those of the dashed ones stand where one is free.
+    """
     canvas = _Canvas(image.copy().convert("RGB"))
-    boxes = [_whole_pixels(box, image.size) for box in detections.boxes.tolist()]
-    colours = [class_colour(class_id) for class_id in detections.class_ids.tolist()]
-    for box, colour in reversed(list(zip(boxes, colours, strict=True))):
-        _draw_box(canvas, box, colour)
-    if truth is not None:
-        _draw_truth_boxes(canvas, truth)
-    for box, colour, found in zip(boxes, colours, detections, strict=True):  # the best chooses its place first
-        _draw_label(canvas, f"{_shortened(found.class_name)} {found.score:.2f}", _label_places(canvas, box), colour)
-    if truth is not None:
-        _draw_truth_labels(canvas, truth, detections)
+    for box, _, colour in reversed(solid):
+        _draw_box(canvas, _whole_pixels(box, image.size), colour)
+    for box, _, colour in dashed:
+        _draw_dashed_box(canvas, _whole_pixels(box, image.size), colour)
+    for box, label, colour in solid:
+        if label:
+            _draw_label(canvas, label, _label_places(canvas, _whole_pixels(box, image.size)), colour)
+    for box, label, colour in dashed:
+        if label:
+            _draw_label(canvas, label, _foot_places(canvas, box), colour, only_if_free=True)
     return canvas.picture
 
 
-def _shortened(name: str) -> str:
+def shortened(name: str) -> str:
+    """A name that a label has room for."""
     return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"
 
 
@@ -92,21 +116,25 @@ def _outline(canvas: _Canvas, box: Rectangle, colour: Colour, width: int) -> Non
     canvas.pen.rectangle((left, top, right - 1, bottom - 1), outline=colour, width=width)
 
 
-def _draw_truth_boxes(canvas: _Canvas, truth: Target) -> None:
-    for box, ignored in zip(truth.boxes.tolist(), _ignored(truth), strict=True):
-        _draw_dashed_box(canvas, _whole_pixels(box, canvas.picture.size), IGNORED_COLOUR if ignored else WHITE)
-
-
-def _draw_truth_labels(canvas: _Canvas, truth: Target, detections: Detections) -> None:
-    """The names of the objects that no detection explains, at the boxes' feet, where there is a free place."""
+def _truth_boxes(truth: Target, detections: Detections) -> list[Labelled]:
+    """The objects, with the names of those that no detection explains."""
     overlap = box_iou(truth.boxes, detections.boxes)
     explained = ((overlap > 0.5) & (truth.class_ids[:, None] == detections.class_ids)).any(dim=1)
-    ignored = _ignored(truth)
-    for index in (~explained).nonzero().flatten().tolist():
-        left, _, _, bottom = _whole_pixels(truth.boxes[index].tolist(), canvas.picture.size)
-        places = [(left, bottom - canvas.line - _line_height(canvas)), (left, bottom)]
-        name = _shortened(detections.class_names[int(truth.class_ids[index])])
-        _draw_label(canvas, name, places, IGNORED_COLOUR if ignored[index] else WHITE, only_if_free=True)
+    rows = zip(truth.boxes.tolist(), truth.class_ids.tolist(), explained.tolist(), _ignored(truth), strict=True)
+    return [
+        Labelled(
+            box,
+            "" if is_explained else shortened(detections.class_names[class_id]),
+            IGNORED_COLOUR if is_ignored else WHITE,
+        )
+        for box, class_id, is_explained, is_ignored in rows
+    ]
+
+
+def _foot_places(canvas: _Canvas, box: Sequence[float]) -> list[tuple[int, int]]:
+    """Where the label of a dashed box may go: at its foot, inside or below."""
+    left, _, _, bottom = _whole_pixels(box, canvas.picture.size)
+    return [(left, bottom - canvas.line - _line_height(canvas)), (left, bottom)]
 
 
 def _ignored(truth: Target) -> list[bool]:

@@ -2,7 +2,9 @@ import json
 from pathlib import Path
 
 import pytest
+from small_reports import Page
 
+from frcnn.config import load_preset, to_toml
 from frcnn.weights.build import build
 from frcnn.weights.model_file import save_model
 
@@ -59,3 +61,28 @@ def test_a_file_above_the_results_is_found_before_the_work(run, model, tmp_path)
     (tmp_path / "file").write_text("")
     refused = run("evaluate", model, "--data", tmp_path / "absent", "--out", tmp_path / "file" / "results")
     assert (refused.status, f"{tmp_path / 'file'}: is a file" in refused.error) == (2, True)
+
+
+def test_a_report_in_the_language_asked_for(run, model, two, tmp_path):
+    """Alone, and with the training's curves where the model lies in a run."""
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / "best.safetensors").write_bytes(model.read_bytes())
+    (folder / "config.toml").write_text(to_toml(load_preset("tiny")))
+    steps = [{"event": "step", "step": step, "epoch": 1, "time": step, "lr": 0.01, "total": 0.5} for step in (1, 2)]
+    (folder / "metrics.jsonl").write_text("".join(json.dumps(step) + "\n" for step in steps))
+    outcome = run("evaluate", folder / "best.safetensors", "--data", two[0], "--out", folder / "evaluation")
+    assert f"Look at {folder / 'evaluation' / 'report.html'}" in outcome.out
+    page = Page((folder / "evaluation" / "report.html").read_text(encoding="utf-8"))
+    assert {"Report: run", "Loss, all four together", "How good it is"} <= set(page.words)
+    run("evaluate", model, "--data", two[0], "--out", tmp_path / "alone", "--lang", "ko")
+    page = Page((tmp_path / "alone" / "report.html").read_text(encoding="utf-8"))
+    assert page.all("html") == [{"lang": "ko"}]
+    assert {"보고서: alone", "성능"} <= set(page.words)
+    assert "학습 과정" not in page.words
+
+
+def test_a_language_that_is_not_there_is_wrong_usage(run, model, two):
+    refused = run("evaluate", model, "--data", two[0], "--lang", "de")
+    assert refused.status == 2
+    assert "'de'" in refused.error

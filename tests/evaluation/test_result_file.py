@@ -60,7 +60,9 @@ def write(tmp_path, **changes):
 
 
 def test_no_picture_is_needed(truth, tmp_path):
-    assert evaluate(write(tmp_path), truth).result.per_class["cat"].voc_ap == 1
+    assert evaluate(write(tmp_path), truth, out=tmp_path / "out").result.per_class["cat"].voc_ap == 1
+    assert (tmp_path / "out" / "report.html").is_file()
+    assert not (tmp_path / "out" / "errors").exists()
 
 
 def test_a_threshold_leaves_out_what_is_below(truth, tmp_path):

@@ -138,6 +138,8 @@ def test_evaluate_reads_the_data_and_writes_the_results(voc: Path, tmp_path: Pat
     assert metrics == evaluation.metrics_dict()
     assert metrics["voc07_map"] == metrics["coco"]["ap"] == pytest.approx(1)
     assert (tmp_path / "results" / "confusion.png").is_file()
+    assert (tmp_path / "results" / "report.html").is_file()
+    assert [path.name for path in (tmp_path / "results" / "errors").iterdir()]
 
 
 def test_what_training_does_not_need_is_not_computed(dataset: Dataset) -> None:

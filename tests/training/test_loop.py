@@ -30,7 +30,7 @@ def test_a_run_s_folder(voc_set, tmp_path):
     said = run(voc_set, tmp_path / "run")
     out = tmp_path / "run"
     assert {p.name for p in out.iterdir()} == {
-        "best.safetensors", "last.safetensors", "config.toml", "metrics.jsonl", "state", "tensorboard",
+        "best.safetensors", "last.safetensors", "config.toml", "metrics.jsonl", "report.html", "state", "tensorboard",
     }  # fmt: skip
     assert load_config(out / "config.toml").train.epochs == 3
     events = [line["event"] for line in lines(out)]

@@ -31,7 +31,7 @@ def evaluate(
     data: DataOption,
     split: Annotated[Literal["train", "val", "trainval", "test"], typer.Option("--split", help="Which part.")] = "test",
     out: Annotated[
-        Path | None, typer.Option("--out", help="Write metrics.json, per_class.csv and plots into this folder.")
+        Path | None, typer.Option("--out", help="Write the numbers, plots, errors/ and report.html into this folder.")
     ] = None,
     batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Pictures at a time.")] = 1,
     bad_boxes: Annotated[
@@ -40,6 +40,7 @@ def evaluate(
     device: DeviceOption = "auto",
     precision: PrecisionOption = "float32",
     score: ScoreOption = None,
+    language: Annotated[Literal["en", "ko"], typer.Option("--lang", help="The language of report.html.")] = "en",
     reindex: ReindexOption = False,
     as_json: JsonOption = False,
     debug: DebugOption = False,
@@ -67,9 +68,12 @@ def evaluate(
                 device=device,
                 precision=precision,
                 score_threshold=score,
+                language=language,
                 progress=progress,
             )
         if as_json:
             typer.echo(json.dumps(evaluation.metrics_dict(), indent=1))
         else:
             Console().print(evaluation.to_table())
+            if out is not None:
+                typer.echo(f"Look at {out / 'report.html'}")

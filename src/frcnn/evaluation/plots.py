@@ -4,10 +4,11 @@ L labels: K classes and the background.
 """
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from PIL import Image
 
 from frcnn.drawing import Colour, text_colour
@@ -60,9 +61,8 @@ def draw_curves(result: VocResult, points: OperatingPoints) -> Image.Image:
 
 def draw_confusion(confusion: Confusion) -> Image.Image:
     """Rows are objects, columns detections; the number in a cell, and its share of the row as its colour."""
-    chosen = _most_objects(confusion.counts[:-1].sum(axis=1))
-    shown = np.append(chosen, len(confusion.class_names))  # the background as well
-    labels = [confusion.labels[number] for number in shown.tolist()]
+    shown = [*most_objects(confusion.counts[:-1].sum(axis=1).tolist()), len(confusion.class_names)]  # the background
+    labels = [confusion.labels[number] for number in shown]
     cell = 52 if len(labels) <= 12 else 34 if len(labels) <= 26 else 24
     room = math.ceil(min(max(map(text_width, labels)), LONGEST_LABEL)) + 10
     left, top = MARGIN + 22 + room, MARGIN + 66 + room
@@ -90,9 +90,9 @@ def interpolated(
     return best[np.searchsorted(recall, at, side="left")]
 
 
-def _most_objects(objects: Int[np.ndarray, " K"]) -> Int[np.ndarray, " _"]:
-    """The classes that are drawn, in their own order."""
-    return np.sort(np.argsort(-objects, kind="stable")[:MOST_CLASSES])
+def most_objects(objects: Sequence[int]) -> list[int]:
+    """The classes that are drawn, in their own order: with very many, those with the most objects."""
+    return sorted(sorted(range(len(objects)), key=lambda number: -objects[number])[:MOST_CLASSES])
 
 
 def _of_how_many(number: int) -> str:
@@ -101,8 +101,7 @@ def _of_how_many(number: int) -> str:
 
 def _panels(result: VocResult, points: OperatingPoints) -> list[Panel]:
     every = [_panel(name, of_class, points.per_class[name]) for name, of_class in result.per_class.items()]
-    chosen = _most_objects(np.array([of_class.objects for of_class in result.per_class.values()]))
-    panels = [every[number] for number in chosen.tolist()]
+    panels = [every[number] for number in most_objects([of.objects for of in result.per_class.values()])]
     defined = [panel.precision for panel in every if panel.precision is not None]
     if len(defined) < 2:
         return panels

@@ -9,12 +9,13 @@ from frcnn.errors import DataError
 from frcnn.evaluation.analysis import analyse
 from frcnn.evaluation.average_precision import evaluate_detections
 from frcnn.evaluation.coco_results import read_coco_results
+from frcnn.evaluation.reporting.evaluated import Evaluated
 from frcnn.evaluation.results import Evaluation
 
 
 def evaluate_result_file(
     path: Path, paths: Sequence[Path], split: str, score_threshold: float | None, bad_boxes: BadBoxes
-) -> Evaluation:
+) -> Evaluated:
     """Score the detections of a result file on a split of a COCO data set; those below the threshold are left out.
 
     Raises DataError where the data set has no ids, or the file names others.
@@ -29,7 +30,7 @@ def evaluate_result_file(
     if score_threshold is not None:
         found = [detections[detections.scores > score_threshold] for detections in found]
     targets = [example.target for example in dataset.examples]
-    return Evaluation(
+    evaluation = Evaluation(
         result=evaluate_detections(found, targets, dataset.class_names),
         detections=tuple(found),
         losses={},
@@ -38,6 +39,7 @@ def evaluate_result_file(
         skipped_boxes=dataset.skipped_boxes,
         analysis=analyse(found, targets, dataset.class_names, dataset.areas()),
     )
+    return Evaluated(dataset, evaluation, split)
 
 
 def by_identity(dataset: Dataset) -> Dataset:

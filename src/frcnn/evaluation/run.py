@@ -15,8 +15,11 @@ from frcnn.errors import DataError, UsageError
 from frcnn.evaluation.analysis import analyse
 from frcnn.evaluation.average_precision import evaluate_detections
 from frcnn.evaluation.mode import evaluation_mode
+from frcnn.evaluation.reporting.evaluated import Evaluated
+from frcnn.evaluation.reporting.report import run_of, write_results
+from frcnn.evaluation.reporting.texts import Language, texts
 from frcnn.evaluation.result_file import evaluate_result_file
-from frcnn.evaluation.results import Evaluation, write_evaluation
+from frcnn.evaluation.results import Evaluation
 from frcnn.files import file_in_the_way
 from frcnn.model.detector import FasterRCNN
 from frcnn.predict import open_model, with_score_threshold
@@ -50,24 +53,27 @@ def evaluate(
     device: str = "auto",
     precision: Precision = "float32",
     score_threshold: float | None = None,
+    language: Language = "en",
     progress: Progress | None = None,
 ) -> Evaluation:
     """Score a model, or MODEL of the command line, on a split of a data set read with the model's own classes.
 
     MODEL may also be a result file in COCO's format (.json), for which no pictures are needed. A model handed in runs
-    where it is; one from a file runs on `device`. `out` is a folder for metrics.json, per_class.csv and pictures of the
-    curves and the confusion; `score_threshold` takes the place of the model's own; `bad_boxes` as in
-    `data.bad_boxes`. Raises FrcnnError for what cannot be used.
+    where it is; one from a file runs on `device`. `out` is a folder for metrics.json, per_class.csv, pictures of the
+    curves, the confusion and the errors, and report.html in `language`, which tells of the training as well where the
+    model lies in a run; `score_threshold` takes the place of the model's own; `bad_boxes` as in `data.bad_boxes`.
+    Raises FrcnnError for what cannot be used.
     """
+    texts(language)
     if out is not None and (file := file_in_the_way(Path(out))):
         raise UsageError(f"{file}: is a file; name a folder for the results")
     check_precision(precision)
     paths = [Path(path) for path in ([data] if isinstance(data, (str, Path)) else data)]
     if isinstance(model, (str, Path)) and Path(model).suffix.lower() == ".json":
-        evaluation = evaluate_result_file(Path(model), paths, split, score_threshold, bad_boxes)
+        evaluated = evaluate_result_file(Path(model), paths, split, score_threshold, bad_boxes)
         if out is not None:
-            write_evaluation(Path(out), evaluation)
-        return evaluation
+            write_results(Path(out), evaluated, language=language)
+        return evaluated.evaluation
     where = choose_device(device)
     network = model if isinstance(model, FasterRCNN) else open_model(model).to(where)
     network = with_score_threshold(network, score_threshold)
@@ -84,7 +90,7 @@ def evaluate(
     analysis = analyse(evaluation.detections, targets, dataset.class_names, dataset.areas())
     evaluation = replace(evaluation, analysis=analysis)
     if out is not None:
-        write_evaluation(Path(out), evaluation)
+        write_results(Path(out), Evaluated(dataset, evaluation, split), run_of(model), language)
     return evaluation
 
 

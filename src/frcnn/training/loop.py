@@ -30,6 +30,7 @@ from frcnn.training.objectives import Piece
 from frcnn.training.optim import learning_rate, set_learning_rate
 from frcnn.training.processes import mean_of_processes, normaliser_over_all, one_fate, open_fabric, share_of
 from frcnn.training.proposals import write_proposals
+from frcnn.training.reporting import leave_report
 from frcnn.training.run import Training, next_stage, open_run
 from frcnn.training.schedules import set_modes
 from frcnn.training.settings import settle, suit_to_weights
@@ -40,7 +41,7 @@ from frcnn.weights.imagenet import check_source
 from frcnn.weights.model_file import save_model
 
 WRITTEN = {  # what a run writes whole: a kill may leave the beginning of it
-    ".": ("*.safetensors", "config.toml", "metrics.jsonl", "tracking.json"),
+    ".": ("*.safetensors", "config.toml", "metrics.jsonl", "tracking.json", "report.html"),
     "state": ("step_*.safetensors",),
     "proposals": ("step?.npy",),
 }
@@ -126,6 +127,7 @@ def run_training(run: Training, console: Console, *, resume: bool) -> None:
                     keep_state(run)
                     display.say(f"Stopped after step {run.progress.step}. Go on with the same command and --resume.")
             raise
+        leave_report(run, display)
         display.say(f"Done: {run.out}")
 
 

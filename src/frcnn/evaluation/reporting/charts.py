@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -13,6 +13,7 @@ WIDTH, HEIGHT = 440, 250
 LEFT, RIGHT, TOP, BOTTOM = 52, 20, 12, 40  # around the plot: room for the numbers
 MOST_POINTS = 400  # of a line: more are not seen, and make the page heavy
 MOST_MARKS = 60
+SIDE = 100  # of a small chart
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,16 @@ class Series:
         if len(pairs) <= MOST_POINTS:
             return pairs
         return np.array([part.mean(axis=0) for part in np.array_split(pairs, MOST_POINTS)])
+
+
+class Bar(NamedTuple):
+    """From `low` to `high` across; `height` is None where there is nothing to tell."""
+
+    low: float
+    high: float
+    height: float | None
+    words: str  # over it
+    title: str  # what it says when pointed at
 
 
 @dataclass(frozen=True)
@@ -56,29 +67,39 @@ def line_chart(series: Sequence[Series], x_label: str, y_range: tuple[float, flo
     every = np.concatenate(solid)
     axes = Axes(_widened(every[:, 0].min(), every[:, 0].max()), y_range or (0.0, _top(every[:, 1].max())))
     lines = Markup().join(_line(line, points, axes) for line, points in drawn if len(points))
-    label = Markup('<text class="label" x="{}" y="{}" text-anchor="middle">{}</text>').format(
-        (LEFT + WIDTH - RIGHT) / 2, HEIGHT - 5, x_label
-    )
+    label = _across_label(x_label)
     names = ", ".join(line.name for line in series)
     return Markup(
         '<svg class="chart" viewBox="0 0 {} {}" role="img" aria-label="{}">{}{}'
         '<svg x="{}" y="{}" width="{}" height="{}" viewBox="{} {} {} {}">{}</svg></svg>'
-    ).format(WIDTH, HEIGHT, f"{names} over {x_label}", _grid(axes), label, *_window(), *_window(), lines)
+    ).format(WIDTH, HEIGHT, f"{names} ({x_label})", _grid(axes), label, *_window(), *_window(), lines)
 
 
-def curve(x: Sequence[float], y: Sequence[float], name: str) -> Markup:
-    """A small chart of fractions over fractions, with the area under the line filled."""
-    side = 100
+def curve(x: Sequence[float], y: Sequence[float], name: str, mark: tuple[float, float] | None = None) -> Markup:
+    """A small chart of fractions over fractions, with the area under the line filled, and a dot at `mark`."""
     points = Series(name, x, y).points()
     if len(points):
         points = np.vstack(([0.0, points[0, 1]], points, [points[-1, 0], 0.0]))
-    places = " ".join(f"{_short(across * side)},{_short((1 - up) * side)}" for across, up in points)
+    places = " ".join(f"{_short(across * SIDE)},{_short((1 - up) * SIDE)}" for across, up in points)
     line = " ".join(places.split(" ")[:-1])
+    dot = Markup() if mark is None else Markup('<circle cx="{}" cy="{}" r="3.5"/>').format(*_on_curve(mark))
     return Markup(
-        '<svg class="curve" viewBox="-2 -2 104 104" role="img" aria-label="{}">'
+        '<svg class="curve" viewBox="-3 -3 106 106" role="img" aria-label="{}">'
         '<path class="grid" d="M0 50H100M50 0V100"/><path class="frame" d="M0 0V100H100"/>'
-        '<polygon points="0,100 {}"/><polyline points="{}"/></svg>'
-    ).format(name, places, line)
+        '<polygon points="0,100 {}"/><polyline points="{}"/>{}</svg>'
+    ).format(name, places, line, dot)
+
+
+def share_bars(bars: Sequence[Bar], x_label: str, y_label: str) -> Markup:
+    """Bars of shares over a range of shares, and a dashed line on which both are equal."""
+    axes = Axes((0.0, 1.0), (0.0, 1.0))
+    (left, bottom), (right, top) = axes.place(0, 0), axes.place(1, 1)
+    line = Markup('<path class="equal" d="M{} {}L{} {}"/>').format(left, bottom, right, top)
+    drawn = Markup().join(_bar(bar, axes) for bar in bars if bar.height is not None)
+    return Markup('<svg class="chart bars" viewBox="0 0 {} {}" role="img" aria-label="{}">{}{}{}{}{}</svg>').format(
+        WIDTH, HEIGHT, f"{y_label} ({x_label})", _grid(axes, whole=False), line, drawn, _across_label(x_label),
+        _upright_label(y_label),
+    )  # fmt: skip
 
 
 def ticks(low: float, high: float, about: int = 5, *, whole: bool = False) -> list[float]:
@@ -120,14 +141,43 @@ def _marks(series: Series, points: Float[np.ndarray, "N 2"], places: Sequence[tu
         )
 
 
-def _grid(axes: Axes) -> Markup:
-    """Lines at round heights, numbers at both axes."""
+def _bar(bar: Bar, axes: Axes) -> Markup:
+    left, top = axes.place(bar.low, bar.height or 0.0)
+    right, bottom = axes.place(bar.high, 0.0)
+    return Markup(
+        '<rect x="{}" y="{}" width="{}" height="{}"><title>{}</title></rect>'
+        '<text class="count" x="{}" y="{}" text-anchor="middle">{}</text>'
+    ).format(
+        _short(left + 1), _short(top), _short(right - left - 2), _short(bottom - top), bar.title,
+        _short((left + right) / 2), _short(max(top - 4, 11)), bar.words,
+    )  # fmt: skip
+
+
+def _across_label(words: str) -> Markup:
+    return Markup('<text class="label" x="{}" y="{}" text-anchor="middle">{}</text>').format(
+        (LEFT + WIDTH - RIGHT) / 2, HEIGHT - 5, words
+    )
+
+
+def _upright_label(words: str) -> Markup:
+    middle = (TOP + HEIGHT - BOTTOM) / 2
+    return Markup(
+        '<text class="label" x="12" y="{}" text-anchor="middle" transform="rotate(-90 12 {})">{}</text>'
+    ).format(middle, middle, words)
+
+
+def _on_curve(mark: tuple[float, float]) -> tuple[str, str]:
+    return _short(mark[0] * SIDE), _short((1 - mark[1]) * SIDE)
+
+
+def _grid(axes: Axes, *, whole: bool = True) -> Markup:
+    """Lines at round heights, numbers at both axes; those across `whole` where they count."""
     parts = []
     for y in ticks(*axes.y, 4):
         down = _short(axes.place(axes.x[0], y)[1])
         parts.append(Markup('<path class="grid" d="M{} {}H{}"/>').format(LEFT, down, WIDTH - RIGHT))
         parts.append(Markup('<text x="{}" y="{}" dy="4" text-anchor="end">{}</text>').format(LEFT - 7, down, f"{y:g}"))
-    for x in ticks(*axes.x, whole=True):
+    for x in ticks(*axes.x, whole=whole):
         across = _short(axes.place(x, axes.y[0])[0])
         text = f"{x / 1000:g}k" if abs(x) >= 10_000 else f"{x:g}"
         parts.append(Markup('<text x="{}" y="{}" text-anchor="middle">{}</text>').format(across, HEIGHT - 23, text))

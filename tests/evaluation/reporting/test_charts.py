@@ -5,7 +5,22 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from frcnn.evaluation.charts import HEIGHT, LEFT, MOST_POINTS, TOP, WIDTH, Series, curve, line_chart, smoothed, ticks
+from frcnn.evaluation.reporting.charts import (
+    BOTTOM,
+    HEIGHT,
+    LEFT,
+    MOST_POINTS,
+    RIGHT,
+    TOP,
+    WIDTH,
+    Bar,
+    Series,
+    curve,
+    line_chart,
+    share_bars,
+    smoothed,
+    ticks,
+)
 
 
 def polylines(svg: str) -> dict[str, list[tuple[float, float]]]:
@@ -97,6 +112,25 @@ def test_a_curve_of_fractions_stands_on_its_axis() -> None:
     points = polylines(curve([0.5, 1.0], [1.0, 0.5], "cat"))[""]
     assert points == [(0, 0), (50, 0), (100, 50)]
     assert "polyline" in curve([], [], "cat")
+
+
+def test_a_mark_lies_where_its_numbers_say() -> None:
+    (dot,) = ET.fromstring(curve([0.5, 1.0], [1.0, 0.5], "cat", (0.25, 0.75))).iter("circle")
+    assert (dot.get("cx"), dot.get("cy")) == ("25.0", "25.0")
+    assert "circle" not in curve([0.5, 1.0], [1.0, 0.5], "cat")
+
+
+def test_bars_of_shares() -> None:
+    """One of half the height over the fifth tenth; none where nothing is known."""
+    svg = share_bars([Bar(0.4, 0.5, 0.5, "12k", "<b>"), Bar(0.5, 0.6, None, "0", "none")], "score", "share")
+    (bar,) = ET.fromstring(svg).iter("rect")
+    width, height = WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM
+    assert float(bar.get("x", "0")) == pytest.approx(LEFT + 0.4 * width + 1, abs=0.1)  # a gap of 1; one decimal
+    assert float(bar.get("height", "0")) == pytest.approx(height / 2, abs=0.1)
+    assert bar[0].text == "<b>"
+    words = [text.text for text in ET.fromstring(svg).iter("text")]
+    assert {"12k", "score", "share", "0.5"} <= set(words)
+    assert "none" not in svg
 
 
 def test_smoothing_is_the_mean_of_the_neighbours() -> None:

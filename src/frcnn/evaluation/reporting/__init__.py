@@ -1,0 +1,1 @@
+"""The page that tells a run, and the pictures of its errors."""
