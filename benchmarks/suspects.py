@@ -5,7 +5,7 @@
 In copies of the annotations some objects are taken out, some get the name of another class, and some are moved by a
 third of their width and of their height; never difficult ones. The model must not have seen the pictures. It looks at
 them once; the planted mistakes are then looked for among the first rows of each seed's list, beside whatever the data
-set has of its own.
+set has of its own. The ranking was settled on seeds below 100 and on VOC2012-animals-400px: report others.
 """
 
 import argparse
@@ -79,7 +79,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--split", default="test")
     parser.add_argument("--each", type=int, default=20, help="mistakes of each kind")
     parser.add_argument("--rows", type=int, default=120, help="how much of the list is looked at")
-    parser.add_argument("--seeds", type=int, nargs="+", default=list(range(8)))
+    parser.add_argument("--seeds", type=int, nargs="+", default=list(range(100, 108)))
     return parser.parse_args()
 
 
@@ -172,10 +172,10 @@ def first_about(one: Planted, rows: Sequence[Suspect]) -> Suspect | None:
     for row in rows:
         if row.picture.stem != one.picture:
             continue
-        if one.kind != "missing" and row.place is not None and row.place.number == one.number:
+        if one.kind != "missing" and row.annotated is not None and row.annotated.place.number == one.number:
             return row
-        if one.kind == "missing" and row.kind == "missing" and row.proposed_box is not None:
-            boxes = torch.tensor([one.box, row.proposed_box])
+        if one.kind == "missing" and row.kind == "missing" and row.proposed is not None:
+            boxes = torch.tensor([one.box, row.proposed.box])
             if float(box_iou(boxes[:1], boxes[1:])) >= SAME_PLACE:
                 return row
     return None

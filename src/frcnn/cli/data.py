@@ -124,6 +124,7 @@ def suspects(
         from rich.console import Console
 
         from frcnn.suspects.run import find_suspects
+        from frcnn.suspects.words import words
 
         found = find_suspects(
             model,
@@ -141,6 +142,6 @@ def suspects(
             progress=True,
         )
         if as_json:
-            typer.echo(json.dumps(found.to_dict(language), indent=1, ensure_ascii=False))
+            typer.echo(json.dumps(found.to_dict(words(language)), indent=1, ensure_ascii=False))
         else:
-            Console().print(found.to_console(language))
+            Console().print(found.to_console(words(language)))

@@ -183,7 +183,7 @@ def _unexplained(scene: Scene, pairs: Pairs) -> Bool[np.ndarray, " M"]:
     return (owner == NO_OBJECT) | (owner == pairs.objects)
 
 
-def _best_of_places(flat: Flat, found: Int[np.ndarray, " N"]) -> Int[np.ndarray, " N"]:
+def _best_of_places(flat: Flat, found: Int[np.ndarray, " N"]) -> Int[np.ndarray, " _"]:
     """The surest of all classes where several detections lie on one place."""
     boxes, scores = torch.from_numpy(flat.found.boxes[found]).float(), torch.from_numpy(flat.scores[found]).float()
     keep = batched_nms(boxes, scores, torch.from_numpy(flat.found.pictures[found]), OVERLAP)

@@ -11,8 +11,8 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from frcnn.evaluation.reporting.texts import Texts
 from frcnn.suspects.suspect import Suspect
-from frcnn.suspects.words import WORDS, Language
 
 SHOWN = 20  # rows of the console's table
 
@@ -30,15 +30,18 @@ class Suspects:
     objects: int  # not counting those that cannot be suspected: difficult ones and crowds
     page: Path | None = None  # where it was written
 
-    def lines(self, language: Language) -> list[str]:
+    def lines(self, say: Texts) -> list[str]:
         """What was compared, and how far it may be trusted."""
-        words = WORDS[language]
-        caution = words["cross_validated"] if self.folds else words["caution"]
-        split = self.split or words["all_but_test"]
-        values = {"pictures": self.pictures, "objects": self.objects, "split": split, "folds": self.folds}
-        return [line.format(**values, model=Path(self.model).name) for line in (words["lead"], caution)]
+        lead = say(
+            "page.lead",
+            pictures=self.pictures,
+            objects=self.objects,
+            split=self.split or say("page.all_but_test"),
+            model=Path(self.model).name,
+        )
+        return [lead, say("page.cross_validated", folds=self.folds) if self.folds else say("page.caution")]
 
-    def to_dict(self, language: Language) -> dict[str, Any]:
+    def to_dict(self, say: Texts) -> dict[str, Any]:
         """What --json prints."""
         return {
             "model": self.model,
@@ -48,39 +51,36 @@ class Suspects:
             "pictures": self.pictures,
             "objects": self.objects,
             "page": None if self.page is None else str(self.page),
-            "caution": self.lines(language)[-1],
-            "suspects": [suspect.as_row(language) for suspect in self.suspects],
+            "caution": self.lines(say)[-1],
+            "suspects": [suspect.as_row(say) for suspect in self.suspects],
         }
 
-    def to_csv(self, language: Language) -> str:
+    def to_csv(self, say: Texts) -> str:
         """A row a suspect; what there is not is an empty cell."""
         text = io.StringIO()
-        names = list(_NOBODY.as_row(language))
-        writer = csv.DictWriter(text, names, lineterminator="\n")
+        writer = csv.DictWriter(text, list(_NOBODY.as_row(say)), lineterminator="\n")
         writer.writeheader()
-        writer.writerows(suspect.as_row(language) for suspect in self.suspects)
+        writer.writerows(suspect.as_row(say) for suspect in self.suspects)
         return text.getvalue()
 
-    def to_console(self, language: Language) -> Group:
+    def to_console(self, say: Texts) -> Group:
         """What was compared, the first ones, and where all of them are."""
-        pages = (
-            [] if self.page is None else [f"{self.page}: {WORDS[language]['page'].format(count=len(self.suspects))}"]
-        )
-        rows = [self._table(language)] if self.suspects else [Text(WORDS[language]["none"])]
-        return Group(*map(Text, self.lines(language)), *rows, *map(Text, pages))
+        rows = [self._table(say)] if self.suspects else [Text(say("page.none"))]
+        page = [] if self.page is None else [say("console.page", page=self.page, number=len(self.suspects))]
+        return Group(*map(Text, self.lines(say)), *rows, *map(Text, page))
 
-    def _table(self, language: Language) -> Table:
-        words = WORDS[language]
+    def _table(self, say: Texts) -> Table:
         table = Table(box=box.SIMPLE, pad_edge=False, collapse_padding=True)
         table.add_column("", justify="right")
-        table.add_column(words["suspicion"], justify="right")
+        table.add_column(say("console.suspicion"), justify="right")
         for name in ("kind", "where", "remedy"):
-            table.add_column(words[name], overflow="fold")
+            table.add_column(say(f"console.{name}"), overflow="fold")
         for suspect in self.suspects[:SHOWN]:
-            where = suspect.annotation.name + (f":{suspect.place.line}" if suspect.place and suspect.place.line else "")
-            cells = (f"{suspect.suspicion:.2f}", words[suspect.kind], where, suspect.say(language))
+            line = None if suspect.annotated is None else suspect.annotated.place.line
+            where = suspect.annotation.name + ("" if line is None else f":{line}")
+            cells = (f"{suspect.suspicion:.2f}", say(f"kind.{suspect.kind}"), where, suspect.remedy_in_words(say))
             table.add_row(str(suspect.rank), *map(Text, cells))
         return table
 
 
-_NOBODY = Suspect(0, 0.0, "missing", Path(), 0, Path(), None, None, None, None, None, None, "add")
+_NOBODY = Suspect(0, 0.0, "missing", Path(), 0, Path(), None, None)

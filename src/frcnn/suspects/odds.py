@@ -25,19 +25,19 @@ class Evidence(NamedTuple):
 
 
 def log_odds(
-    observed: Evidence, imagined: Evidence, share: float, usual: tuple[float, ...], num_classes: int
+    observed: Evidence, imagined: Evidence, mistakes: float, usual: tuple[float, ...], num_classes: int
 ) -> Float[np.ndarray, " N"]:
-    """The log of the odds that each observed annotation is wrong, where a `share` of all are.
+    """The log of the odds that each observed annotation is wrong, where so many `mistakes` are expected among all.
 
     `imagined` is the evidence that mistakes would give. `usual` are intercept and weights of the features from other
-    data sets, which hold as long as there is little evidence. The odds count mistakes that there would be among as many
-    annotations as were imagined, against all that was observed.
+    data sets, which hold as long as there is little evidence.
     """
-    scale = np.log(share * max(len(imagined.features), 1) / max(len(observed.features), 1))
+    if not len(observed.features):
+        return np.zeros(0)
     weights = np.concatenate((usual, np.zeros(num_classes)))
-    if len(imagined.features) and len(observed.features):
+    if len(imagined.features):
         weights = _fitted(observed, imagined, weights)
-    return _linear(observed, weights) + scale
+    return _linear(observed, weights) + np.log(mistakes / len(observed.features))
 
 
 def probability(log_odds: Float[np.ndarray, " N"]) -> Float[np.ndarray, " N"]:

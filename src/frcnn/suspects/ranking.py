@@ -1,6 +1,6 @@
 """Which annotations are probably wrong, and how: one list, by one measure for all kinds of mistakes."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -12,21 +12,28 @@ from frcnn.suspects.odds import log_odds, probability
 
 Kind = Literal["missing", "class", "box", "spurious"]
 
-# The share of annotations that have such a mistake, before anything is seen of them. Objects that nobody annotated,
-# wrong names and careless boxes are the daily bread of annotators; a box round nothing is rare.
-SHARES: dict[Kind, float] = {"missing": 0.02, "class": 0.02, "box": 0.02, "spurious": 0.005}
-# Intercept and weights as 287 photos of VOC2007 give them: what holds in sets too small to tell.
-USUAL: dict[Kind, tuple[float, float, float]] = {
-    "missing": (0.9, 0.8, -2.3),  # + confidence, + share inside an annotated object
-    "class": (-1.9, 0.5, -1.0),  # + confidence in another class, + in its own
-    "box": (-0.1, 0.1, 0.35),  # + confidence, + confidence times how far off
-    "spurious": (0.9, -0.7, 0.6),  # + confidence in anything near, + log of its share of the picture
+
+class Rule(NamedTuple):
+    """How a kind of mistake is told."""
+
+    cases: Callable[[Scene], Cases]
+    share: float  # of annotations that have such a mistake, before anything is seen of them
+    usual: tuple[float, float, float]  # intercept and weights of the evidence, in sets too small to tell
+
+
+# Objects that nobody annotated, wrong names and careless boxes are the daily bread of annotators; a box round nothing
+# is rare. What is usual are the weights that 287 photos of VOC2007 give.
+RULES: dict[Kind, Rule] = {
+    "missing": Rule(of_missing, 0.02, (0.9, 0.8, -2.3)),  # + confidence, + share inside an annotated object
+    "class": Rule(of_class, 0.02, (-1.9, 0.5, -1.0)),  # + confidence in another class, + in its own
+    "box": Rule(of_box, 0.02, (-0.1, 0.1, 0.35)),  # + confidence, + confidence times how far off
+    "spurious": Rule(of_spurious, 0.005, (0.9, -0.7, 0.6)),  # + confidence in anything near, + log of its share
 }
 LEAST_SUSPICION = 0.01  # of what is worth a look: below it, a hundred of them hold less than one mistake
 
 
 class Suspicion(NamedTuple):
-    """That one annotation is wrong; detection and object are rows of all pictures', one after the other."""
+    """That one annotation is wrong. Detection and object are rows of their picture."""
 
     suspicion: float  # the probability, in [0, 1]
     kind: Kind
@@ -43,39 +50,45 @@ def rank(
     The detections must be of a model that has not seen these annotations, and reach down to low scores.
     """
     scene = look(detections, targets, sizes, num_classes)
-    return merged([suspicion for kind in SHARES for suspicion in _of_kind(scene, kind)])
+    return merged([suspicion for kind in RULES for suspicion in _of_kind(scene, kind)])
 
 
 def merged(suspicions: Sequence[Suspicion]) -> list[Suspicion]:
     """The most suspicious first; what speaks again of an object or of a detection that was spoken of is left out."""
-    objects, found = {NOTHING}, {NOTHING}
+    spoken_of: set[tuple[str, int, int]] = set()
     kept = []
     for one in sorted(suspicions, key=lambda one: -one.suspicion):
-        if (one.object in objects and one.object != NOTHING) or (one.found in found and one.found != NOTHING):
-            continue
-        objects.add(one.object)
-        found.add(one.found)
-        kept.append(one)
+        rows = {"found": one.found, "object": one.object}
+        members = {(name, one.picture, row) for name, row in rows.items() if row != NOTHING}
+        if spoken_of.isdisjoint(members):
+            kept.append(one)
+            spoken_of |= members
     return kept
 
 
 def _of_kind(scene: Scene, kind: Kind) -> list[Suspicion]:
     """Those worth a look."""
-    observed, imagined = _cases(scene, kind)
-    odds = log_odds(observed, imagined, SHARES[kind], USUAL[kind], scene.flat.num_classes)
+    rule = RULES[kind]
+    observed, imagined = rule.cases(scene)
+    # Of objects that nobody annotated only those are seen that are detected: as many as would be, of those annotated.
+    among = max(len(imagined.features), 1) if kind == "missing" else len(observed.features)
+    odds = log_odds(observed, imagined, rule.share * among, rule.usual, scene.flat.num_classes)
     suspicion = probability(odds)
     speaks = (observed.found != NOTHING) | (kind == "spurious")
     rows = np.flatnonzero(speaks & (suspicion >= LEAST_SUSPICION))
-    pictures = np.where(
-        observed.objects == NOTHING,
-        np.append(scene.flat.found.pictures, 0)[observed.found],  # NOTHING is the last
-        np.append(scene.flat.objects.pictures, 0)[observed.objects],
-    )
-    columns = (suspicion, pictures, observed.found, observed.objects)
-    return [
-        Suspicion(s, kind, *where) for s, *where in zip(*(column[rows].tolist() for column in columns), strict=True)
-    ]
+    found, found_in = _in_pictures(observed.found[rows], scene.flat.found.pictures)
+    objects, object_in = _in_pictures(observed.objects[rows], scene.flat.objects.pictures)
+    columns = (suspicion[rows], np.maximum(found_in, object_in), found, objects)
+    table = zip(*(column.tolist() for column in columns), strict=True)
+    return [Suspicion(value, kind, *where) for value, *where in table]
 
 
-def _cases(scene: Scene, kind: Kind) -> Cases:
-    return {"missing": of_missing, "class": of_class, "box": of_box, "spurious": of_spurious}[kind](scene)
+def _in_pictures(
+    rows: Int[np.ndarray, " N"], pictures: Int[np.ndarray, " A"]
+) -> tuple[Int[np.ndarray, " N"], Int[np.ndarray, " N"]]:
+    """Rows of all pictures, whose numbers rise, as rows of their own pictures, and which those are; NOTHING stays."""
+    there = rows != NOTHING
+    own, number = np.full(len(rows), NOTHING), np.full(len(rows), NOTHING)
+    number[there] = pictures[rows[there]]
+    own[there] = rows[there] - np.searchsorted(pictures, number[there])
+    return own, number

@@ -1,5 +1,6 @@
 """Find the annotations of a data set that are probably wrong: what the console and the library call."""
 
+import copy
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,7 @@ from frcnn.config import override_sections
 from frcnn.data.dataset import BadBoxes, Dataset, load_dataset, training_splits
 from frcnn.device import Precision, check_precision, choose_device
 from frcnn.errors import UsageError
+from frcnn.evaluation.reporting.texts import Language, Texts
 from frcnn.evaluation.run import Progress, evaluate_model
 from frcnn.files import file_in_the_way, make_folder, write_text
 from frcnn.model.detector import FasterRCNN
@@ -22,7 +24,7 @@ from frcnn.suspects.folds import cross_validated, recipe_of
 from frcnn.suspects.page import page
 from frcnn.suspects.ranking import rank
 from frcnn.suspects.suspect import suspects_of
-from frcnn.suspects.words import WORDS, Language
+from frcnn.suspects.words import words
 
 DETECTIONS = 300  # of a picture: low scores tell what a model would not rule out
 
@@ -53,8 +55,8 @@ def find_suspects(
     `train`. Raises FrcnnError for what cannot be used.
     """
     paths = [Path(path) for path in ([data] if isinstance(data, (str, Path)) else data)]
-    where = None if out is None else Path(out)
-    _check_request(split, where, folds, top, language, overrides)
+    where, say = None if out is None else Path(out), words(language)
+    _check_request(split, where, folds, top, overrides)
     check_precision(precision)
     choose_device(device)
     how = {"batch_size": batch_size, "workers": workers, "precision": precision}
@@ -74,7 +76,7 @@ def find_suspects(
         detections = detect(network, dataset)
     named = split or (None if folds else "test")
     findings = _findings(detections, dataset, top, str(model), paths, named, folds)
-    return findings if where is None else _written(findings, dataset, where, language)
+    return findings if where is None else _written(findings, dataset, where, say)
 
 
 def detections_of(
@@ -87,37 +89,28 @@ def detections_of(
     progress: Progress | None = None,
 ) -> list[Detections]:
     """On every picture, down to scores that say next to nothing; the model's classes are the data set's."""
-    before = model.config
-    model.config = override_sections(
-        before,
-        {"head": {"score_threshold": LEAST_SCORE, "max_detections": max(DETECTIONS, before.head.max_detections)}},
+    config = model.config
+    head = {"score_threshold": LEAST_SCORE, "max_detections": max(DETECTIONS, config.head.max_detections)}
+    asked = copy.copy(model)  # the same weights; the model handed in stays as it is
+    asked.config = override_sections(config, {"head": head})
+    evaluation = evaluate_model(
+        asked,
+        dataset,
+        batch_size=batch_size,
+        workers=workers,
+        precision=precision,
+        with_losses=False,
+        progress=progress,
     )
-    try:
-        return list(
-            evaluate_model(
-                model,
-                dataset,
-                batch_size=batch_size,
-                workers=workers,
-                precision=precision,
-                with_losses=False,
-                progress=progress,
-            ).detections
-        )
-    finally:
-        model.config = before
+    return list(evaluation.detections)
 
 
-def _check_request(
-    split: str | None, out: Path | None, folds: int, top: int, language: str, overrides: Sequence[str]
-) -> None:
+def _check_request(split: str | None, out: Path | None, folds: int, top: int, overrides: Sequence[str]) -> None:
     """Refuse what cannot end well before anything is read."""
     if out is not None and (file := file_in_the_way(out)):
         raise UsageError(f"{file}: is a file; name a folder for the results")
     if top < 1:
         raise UsageError(f"--top {top}: ask for 1 or more")
-    if language not in WORDS:
-        raise UsageError(f"--lang {language}: it is {' or '.join(WORDS)}")
     if folds < 0 or folds == 1:
         raise UsageError(f"--folds {folds}: it takes at least 2 parts, one to look at and one to train on")
     if folds and split == "test":
@@ -157,9 +150,9 @@ def _findings(
     )
 
 
-def _written(findings: Suspects, dataset: Dataset, out: Path, language: Language) -> Suspects:
+def _written(findings: Suspects, dataset: Dataset, out: Path, say: Texts) -> Suspects:
     """Both files whole, the page last."""
     findings = replace(findings, page=make_folder(out) / "suspects.html")
-    write_text(out / "suspects.csv", findings.to_csv(language))
-    write_text(out / "suspects.html", page(findings, dataset, language))
+    write_text(out / "suspects.csv", findings.to_csv(say))
+    write_text(out / "suspects.html", page(findings, dataset, say))
     return findings
