@@ -3,6 +3,7 @@
 import base64
 import io
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -97,6 +98,18 @@ def test_the_object_itself_is_none_of_the_others(findings, dataset, monkeypatch)
     monkeypatch.setattr(page_module, "crop", lambda picture, one, others: shown.append(others) or picture)
     page(findings, dataset, EN)
     assert shown == [[list(FAR)], [list(BOX), list(FAR)], [list(BOX)]]
+
+
+def test_the_picture_is_named_where_its_annotation_is_called_otherwise(findings, dataset):
+    (first, *_) = findings.suspects
+    words_of = {
+        annotation: " ".join(
+            Page(page(replace(findings, suspects=(replace(first, annotation=annotation),)), dataset, EN)).words
+        )
+        for annotation in (Path("x/<b>0.xml"), Path("x/all.json"))
+    }
+    assert ["0.png" in told for told in words_of.values()] == [False, True]
+    assert "x/all.json · <b>0.png · object 1" in words_of[Path("x/all.json")]
 
 
 def test_a_picture_that_is_gone_is_named(findings, dataset):

@@ -74,11 +74,10 @@ def _others(suspect: Suspect, dataset: Dataset) -> list[Box]:
 
 
 def _details(suspect: Suspect, say: Texts) -> list[str]:
-    """Where it stands."""
+    """Where it stands; the picture is named where its annotation is called otherwise."""
     place = {} if suspect.annotated is None else suspect.annotated.place._asdict()
-    file = f"{suspect.annotation.parent.name}/{suspect.annotation.name}"
     return [
-        file,
-        suspect.picture.name,
+        f"{suspect.annotation.parent.name}/{suspect.annotation.name}",
+        *([suspect.picture.name] if suspect.picture.stem != suspect.annotation.stem else []),
         *(say(f"place.{name}", number=number) for name, number in place.items() if number is not None),
     ]
