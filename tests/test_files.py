@@ -4,12 +4,14 @@ from types import SimpleNamespace
 
 import pytest
 
-from frcnn.errors import FrcnnError
+from frcnn.errors import FrcnnError, UsageError
 from frcnn.files import (
     file_in_the_way,
     folder_unless_in_vain,
+    folder_written_whole,
     make_folder,
     remove_torn_files,
+    require_new_folder,
     require_room,
     write_text,
     written_whole,
@@ -114,3 +116,59 @@ def test_room_is_required_to_the_byte_and_what_lacks_is_named(tmp_path, monkeypa
         require_room(tmp_path, 12_300_000_001)
     monkeypatch.setattr("shutil.disk_usage", lambda folder: SimpleNamespace(total=0, free=0))
     require_room(tmp_path, 1)
+
+
+class TestFolderWrittenWhole:
+    """A folder that is there with all that belongs into it, or not at all."""
+
+    @pytest.mark.parametrize("exists", [True, False])
+    def test_it_takes_its_place(self, tmp_path, exists):
+        folder = tmp_path / "a" / "b"
+        if exists:
+            folder.mkdir(parents=True)
+        with folder_written_whole(folder) as aside:
+            assert aside.name == "b"
+            (aside / "c").write_text("whole")
+        assert (folder / "c").read_text() == "whole"
+        assert [child.name for child in folder.parent.iterdir()] == ["b"]
+        (tmp_path / "usual").mkdir()
+        assert folder.stat().st_mode == (tmp_path / "usual").stat().st_mode
+
+    @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+    def test_what_fails_leaves_nothing(self, tmp_path, error):
+        def write_half():
+            with folder_written_whole(tmp_path / "b") as aside:
+                (aside / "c").write_text("ha")
+                raise error
+
+        with pytest.raises(error):
+            write_half()
+        assert not list(tmp_path.iterdir())
+
+    def test_what_a_killed_process_left_goes(self, tmp_path):
+        """And nothing else."""
+        (tmp_path / ".b.abcdefgh.part" / "b").mkdir(parents=True)
+        (tmp_path / ".b2.abcdefgh.part").mkdir()
+        with folder_written_whole(tmp_path / "b"):
+            pass
+        assert sorted(child.name for child in tmp_path.iterdir()) == [".b2.abcdefgh.part", "b"]
+
+    def test_errors_name_the_folder_or_what_was_to_be_copied(self, tmp_path):
+        with (
+            pytest.raises(FrcnnError, match=r"/b: cannot be read or written \(No such"),
+            folder_written_whole(tmp_path / "b") as aside,
+        ):
+            (aside / "x" / "y").write_text("")
+        with (
+            pytest.raises(FrcnnError, match=r"/mine: cannot be read or written \(No such"),
+            folder_written_whole(tmp_path / "b"),
+        ):
+            (tmp_path / "mine").read_text()
+
+    def test_a_folder_in_use_or_one_that_cannot_be(self, tmp_path):
+        (tmp_path / "file").touch()
+        for place in (tmp_path, tmp_path / "file", tmp_path / "file" / "b"):
+            with pytest.raises(UsageError, match="name a new folder"):
+                require_new_folder(place)
+            with pytest.raises(UsageError, match="name a new folder"), folder_written_whole(place):
+                pass

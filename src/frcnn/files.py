@@ -1,5 +1,6 @@
 """Files that are whole or absent: written aside, flushed to the disk, then renamed."""
 
+import glob
 import os
 import shutil
 import tempfile
@@ -9,7 +10,7 @@ from pathlib import Path
 
 from rich.filesize import decimal
 
-from frcnn.errors import FrcnnError
+from frcnn.errors import FrcnnError, UsageError
 
 
 @contextmanager
@@ -59,6 +60,14 @@ def file_in_the_way(folder: Path) -> Path | None:
     return None if nearest.is_dir() or not nearest.exists() else nearest
 
 
+def require_new_folder(folder: Path) -> None:
+    """Refuse, before any work is done for it, a folder that is in use or cannot be. Raises UsageError."""
+    if (blocker := file_in_the_way(folder)) is not None:
+        raise UsageError(f"{folder}: cannot be, as {blocker} is a file: name a new folder")
+    if folder.is_dir() and any(folder.iterdir()):
+        raise UsageError(f"{folder}: is there already and not empty: name a new folder, or remove it")
+
+
 def require_room(folder: Path, size: int) -> None:
     """Refuse, before any of it is written, what would not fit on the disk of `folder`. Raises FrcnnError."""
     disk = shutil.disk_usage(folder)
@@ -93,6 +102,33 @@ def folder_unless_in_vain(folder: Path, is_worth_keeping: Callable[[], bool]) ->
                 for place in absent[1:]:
                     place.rmdir()
         raise
+
+
+@contextmanager
+def folder_written_whole(folder: Path) -> Iterator[Path]:
+    """Yield a folder beside `folder`, which must be new or empty; on success it takes its place, else nothing is left.
+
+    Raises UsageError where something is in the way, FrcnnError where the disk refuses.
+    """
+    require_new_folder(folder)
+    make_folder(folder.parent)
+    for torn in folder.parent.glob(f".{glob.escape(folder.name)}.????????.part"):  # by a process that was killed
+        shutil.rmtree(torn, ignore_errors=True)
+    try:
+        aside = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}.", suffix=".part"))
+    except OSError as error:
+        raise FrcnnError(f"{folder}: cannot be written ({error.strerror})") from error
+    try:
+        whole = aside / folder.name  # a folder of its own, which has the permissions any new folder gets
+        whole.mkdir()
+        yield whole
+        whole.replace(folder)
+    except OSError as error:
+        failed = Path(str(error.filename or folder))  # nobody knows of the folder beside
+        named = folder if failed.is_relative_to(aside) else failed
+        raise FrcnnError(f"{named}: cannot be read or written ({error.strerror or error})") from error
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
 
 
 def _flush(path: Path) -> None:

@@ -1,11 +1,15 @@
 import csv
 import io
 import json
+import os
+import shutil
 from typing import get_args
 
 import pytest
 import torch
+from data_sets import name_of, write_coco, write_voc, write_yolo
 from localhost import serving
+from plants import COCO_PLANTS, LIST_PLANTS, VOC_PLANTS, YOLO_PLANTS
 from small_archives import SERVED, SMALL, TERMS
 
 from frcnn import fetching
@@ -90,6 +94,99 @@ class TestDownload:
         outcome = run("data", "download", "voc2007", tmp_path, "--mirror", server.address)
         assert outcome.status == 130
         assert outcome.error.startswith(f"frcnn: interrupted: what was fetched stays in {tmp_path}, and the same")
+
+
+class TestCheck:
+    """Exit status, what is printed, and what is written."""
+
+    def test_a_clean_set_is_0(self, run, tmp_path):
+        root = write_voc(tmp_path / "set")
+        outcome = run("data", "check", root)
+        assert (outcome.status, outcome.error) == (0, "")
+        assert outcome.out.splitlines()[-1] == f"{root}: 0 errors, 0 warnings in 48 pictures"
+        assert "train  val  test" in outcome.out
+
+    def test_an_error_is_a_line_with_its_place_and_1(self, run, tmp_path):
+        root = write_voc(tmp_path / "set")
+        fault = VOC_PLANTS["no area"](root, name_of(7))
+        outcome = run("data", "check", root)
+        assert (outcome.status, outcome.error) == (1, "")
+        assert outcome.out.splitlines()[0] == (
+            f"error: {fault.file}, line {fault.line}: object 2 (square): the box (30, 40, 30, 70) has no area: "
+            "mend it, or take it out"
+        )
+
+    def test_a_warning_is_0(self, run, tmp_path):
+        root = write_voc(tmp_path / "set")
+        fault = VOC_PLANTS["cmyk"](root, name_of(7))
+        outcome = run("data", "check", root)
+        assert outcome.status == 0
+        assert outcome.out.startswith(f"warning: {fault.file}: ")
+
+    def test_json_is_alone_on_standard_output(self, run, tmp_path):
+        root = write_voc(tmp_path / "set")
+        fault = VOC_PLANTS["no area"](root, name_of(7))
+        outcome = run("data", "check", root, "--json", "--out", tmp_path / "out", "--fix", tmp_path / "copy")
+        assert outcome.status == 1
+        told = json.loads(outcome.out)
+        assert [(error["file"], error["line"]) for error in told["errors"]] == [(str(fault.file), fault.line)]
+        assert told["summary"]["pictures"] == {"train": 36, "val": 6, "test": 6}
+        assert len(outcome.error.splitlines()) == 2
+
+    @pytest.mark.parametrize(
+        ("write", "plants"),
+        [(write_voc, VOC_PLANTS | LIST_PLANTS), (write_coco, COCO_PLANTS), (write_yolo, YOLO_PLANTS)],
+    )
+    def test_a_mended_copy_passes(self, run, tmp_path, write, plants):
+        root, copy = write(tmp_path / "set"), tmp_path / "copy"
+        for number, plant in enumerate(plants.values()):
+            plant(root, name_of(2 + number))
+        outcome = run("data", "check", root, "--fix", copy)
+        assert (outcome.status, outcome.error) == (1, "")
+        assert outcome.out.splitlines()[-1].startswith(f"{copy}: a mended copy, ")
+        assert run("data", "check", copy).status == 0
+
+    def test_a_file_with_an_odd_name(self, run, tmp_path):
+        """With bytes that are no text, the end of a line, and what looks like markup and an emoji."""
+        root = write_voc(tmp_path / "set")
+        name = os.fsdecode(b"\xff\n[red]:cat:")
+        (root / f"JPEGImages/{name}.jpg").write_bytes(b"")
+        shutil.copyfile(root / "Annotations/p00.xml", root / f"Annotations/{name}.xml")
+        outcome = run("data", "check", root, "--out", tmp_path / "out", "--fix", tmp_path / "copy")
+        assert (outcome.status, outcome.error) == (1, "")
+        assert outcome.out.splitlines()[0].startswith(f"error: {root}/JPEGImages/  [red]:cat:.jpg: is no picture")
+        assert (tmp_path / "out/check.html").is_file()
+        assert json.loads(run("data", "check", root, "--json").out)["errors"][0]["file"].endswith(f"/{name}.jpg")
+
+    @pytest.mark.parametrize(
+        ("words", "reason"),
+        [
+            ((), "PATH"),
+            (("set", "--fix", "set/copy"), "lies in set, which is not to be touched: name a folder elsewhere"),
+            (("set", "--fix", "file"), "file: cannot be, as file is a file: name a new folder"),
+            (("set", "--fix", "."), "not empty"),
+            (("set", "--out", "file/out"), "file/out: is no place for a page"),
+        ],
+    )
+    def test_wrong_usage_is_a_line_and_2(self, run, tmp_path, monkeypatch, words, reason):
+        monkeypatch.chdir(tmp_path)
+        write_voc(tmp_path / "set", {"train": [0, 1]})
+        (tmp_path / "file").touch()
+        outcome = run("data", "check", *words)
+        assert outcome.status == 2
+        assert reason in outcome.error
+        assert (outcome.out, outcome.error.count("\n")) == ("", 1)
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "set"]
+
+    def test_no_data_set_is_a_line_and_1(self, run, tmp_path):
+        outcome = run("data", "check", tmp_path / "absent")
+        assert outcome.status == 1
+        assert outcome.error.startswith(f"frcnn: {tmp_path / 'absent'}: does not exist")
+        (tmp_path / "empty").mkdir()
+        outcome = run("data", "check", tmp_path / "empty", "--fix", tmp_path / "copy")
+        assert outcome.status == 1
+        assert outcome.error.count("\n") == 1
+        assert not (tmp_path / "copy").exists()
 
 
 def test_the_names_of_the_command_are_those_of_the_table():

@@ -187,7 +187,7 @@ class TestRefusals:
     def test_a_folder_in_use(self, voc, tmp_path):
         (tmp_path / "used").mkdir()
         (tmp_path / "used/mine.txt").touch()
-        with pytest.raises(UsageError, match="used: is not empty"):
+        with pytest.raises(UsageError, match="used: is there already and not empty"):
             convert([voc], tmp_path / "used", "coco")
         with pytest.raises(UsageError, match="is a file"):
             convert([voc], tmp_path / "used/mine.txt", "coco")

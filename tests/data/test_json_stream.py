@@ -5,7 +5,7 @@ import json
 import pytest
 
 from frcnn.data import json_stream
-from frcnn.data.json_stream import stream_lists
+from frcnn.data.json_stream import stream_lines, stream_lists
 from frcnn.errors import DataError
 
 CONTENT = {
@@ -72,3 +72,16 @@ def test_other_things_that_can_be_wrong(tmp_path):
     (tmp_path / "b.json").write_text('{"a": ' + "[" * 200_000)
     with pytest.raises(DataError, match=r"b\.json"):
         list(stream_lists(tmp_path / "b.json", set()))
+
+
+@pytest.mark.parametrize("chunk", [1, 3, 17, 1 << 22])
+def test_the_line_in_which_each_item_begins(tmp_path, monkeypatch, chunk):
+    monkeypatch.setattr(json_stream, "CHUNK", chunk)
+    path = tmp_path / "a.json"
+    path.write_text('{"info": {\n},\n"images": [1, {\n"a": 2\n},\n\n3],\n"more": [\n4], "images": [5\n]}')
+    assert list(stream_lines(path, {"images"})) == [
+        ("images", 1, 3),
+        ("images", {"a": 2}, 3),
+        ("images", 3, 7),
+        ("images", 5, 9),
+    ]

@@ -151,7 +151,8 @@ def test_where_the_objects_of_a_picture_stand(tmp_path, picture, label):
         ("0 0.5 0.5 0.5 0.5\n0 a 0.5 0.5 0.5", "line 2: holds something that is no number"),
         ("7 0.5 0.5 0.5 0.5", "line 1: has the class 7, but there are 2 classes"),
         ("-1 0.5 0.5 0.5 0.5", "line 1: has the class -1"),
-        ("inf 0.5 0.5 0.5 0.5", "line 1: holds something that is no number"),
+        ("inf 0.5 0.5 0.5 0.5", "line 1: begins with inf, where the number of a class is due"),
+        ("0.5 0.5 0.5 0.5 0.5", "line 1: begins with 0.5, where the number of a class is due"),
     ],
 )
 def test_what_is_wrong_names_the_line(put, tmp_path, text, message):

@@ -13,6 +13,7 @@ from frcnn.data.pictures import read_picture, to_tensor
 from frcnn.errors import UsageError
 from frcnn.evaluation.proposal_recall import (
     best_overlaps,
+    counts_up_to,
     proposal_recall,
     recall_of,
     with_proposals,
@@ -197,3 +198,14 @@ def test_a_dict_for_json(dataset: Dataset) -> None:
 def test_requests_without_sense_are_refused(counts, thresholds, said: str) -> None:
     with pytest.raises(UsageError, match=said):
         proposal_recall(network(), Dataset((), NAMES), counts, thresholds)
+
+
+@pytest.mark.parametrize(("most", "counts"), [(1000, (50, 100, 300, 1000)), (310, (50, 100, 300, 310)), (20, (20,))])
+def test_counts_end_with_all_proposals_of_a_model(most: int, counts: tuple[int, ...]) -> None:
+    assert counts_up_to(most) == counts
+
+
+def test_what_is_told_is_of_all_proposals() -> None:
+    found = recall_of(torch.tensor([[0.0, 0.65], [0.9, 0.9]]), (1, 2), (0.5, 0.6, 0.7))
+    assert found.describe() == "recall of 2 proposals: 1.000 at IoU 0.5, 0.500 at IoU 0.7; average from .5 to .9 0.722"
+    assert recall_of(torch.zeros(0, 2), (1, 2), (0.5,)).describe() == ""

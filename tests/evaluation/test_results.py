@@ -68,6 +68,7 @@ def test_recall_of_proposals_is_told_where_it_is_known() -> None:
     evaluation = replace(an_evaluation(), proposal_recall=known)
     assert evaluation.metrics_dict()["proposal_recall"] == known.as_dict()
     assert "proposal_recall" not in an_evaluation().metrics_dict()
+    assert "recall of 50 proposals: 0.750 at IoU 0.5; average from .5 to .9 0.500" in evaluation._lines()
 
 
 def test_the_files_hold_the_same_numbers(tmp_path: Path) -> None:

@@ -9,11 +9,11 @@ from PIL import Image
 from torch import Tensor, nn
 
 import frcnn.evaluation.run as run
-from frcnn.config import load_preset
+from frcnn.config import load_preset, override_sections
 from frcnn.data.dataset import Dataset, Example
 from frcnn.errors import DataError, UsageError
 from frcnn.evaluation.run import evaluate, evaluate_model
-from frcnn.model.detector import FasterRCNN
+from frcnn.model.detector import FasterRCNN, Found
 from frcnn.structures import Detections, Losses, Target
 
 NAMES = ("cat", "dog")
@@ -36,11 +36,15 @@ class Oracle(FasterRCNN):
         self.frozen.eval()
         self.ignored_seen = 0
 
-    def forward(self, images, targets=None, generator=None):
+    def find(self, images):
         assert not self.training
         assert not torch.is_grad_enabled()
-        if targets is None:
-            return [self.found(int((image[0, 0, 0] * 255).round())) for image in images]
+        found = [self.found(int((image[0, 0, 0] * 255).round())) for image in images]
+        return [Found(detections, detections.boxes.flip(0)) for detections in found]  # proposals: the worst first
+
+    def forward(self, _, targets=None, generator=None):
+        assert not self.training
+        assert not torch.is_grad_enabled()
         self.ignored_seen += sum(int(target.ignored.sum()) for target in targets if target.ignored is not None)
         return Losses(*torch.rand(4, generator=generator))
 
@@ -98,6 +102,17 @@ def test_a_model_that_knows_scores_one(dataset: Dataset, batch_size: int) -> Non
     assert (evaluation.images, evaluation.objects) == (4, 4)
     assert [len(found) for found in evaluation.detections] == [1, 2, 0, 2]
     assert evaluation.seconds_per_image > 0
+
+
+def test_recall_of_the_proposals_comes_with_the_detections(dataset: Dataset) -> None:
+    """By the first proposal alone one of the four objects that count, the second of its picture, is not reached."""
+    model = Oracle()
+    model.config = override_sections(model.config, {"rpn": {"after_nms_test": 1}})
+    first = evaluate_model(model, dataset).proposal_recall
+    assert (first.counts, first.average_recall, first.objects) == ((1,), (0.5,), 4)
+    every = evaluate_model(Oracle(), dataset).proposal_recall
+    assert every.counts[-1] == Oracle().config.rpn.after_nms_test
+    assert every.average_recall[-1] == 1
 
 
 def test_the_mode_of_every_layer_is_left_as_it_was(dataset: Dataset) -> None:

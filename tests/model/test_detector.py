@@ -312,3 +312,15 @@ def test_proposals_of_pictures_are_what_the_rpn_proposes_in_each_alone():
             assert len(boxes) == after_nms or 0 < len(boxes) <= before_nms * len(pyramid)
     assert model.config == config
     assert model.proposals([], 10, 10) == []
+
+
+@torch.no_grad()
+def test_proposals_come_with_the_detections_that_were_made_from_them():
+    model = lively(small_model(input={"short_side": 64, "long_side": 120}))
+    images, rpn = pictures((96, 128), (128, 80)), model.config.rpn
+    found = model.find(images)
+    for one, detections in zip(found, model(images), strict=True):
+        assert_close(one.detections.boxes, detections.boxes, rtol=0, atol=0)
+    wanted = model.proposals(images, rpn.before_nms_test, rpn.after_nms_test)
+    for one, alone in zip(found, wanted, strict=True):
+        assert_close(one.proposals, alone)

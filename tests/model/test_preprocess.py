@@ -74,6 +74,25 @@ def test_caffe_s_pixels():
     assert_close(preprocess([red], rule).pixels[0, :, 0, 0], torch.tensor([-102.9801, -115.9465, 255 - 122.7717]))
 
 
+@pytest.mark.parametrize("rule", [PAPER, MODERN, SMALL, SQUARE])
+@pytest.mark.parametrize("size", [(281, 480), (640, 427)])
+def test_one_pass_gives_what_the_steps_one_after_another_give(rule, size):
+    """A picture that has a gradient goes the other way."""
+    pictures = [torch.rand(3, *size, generator=torch.Generator().manual_seed(0)), torch.rand(3, 50, 40)]
+    batch = preprocess(pictures, rule)
+    stepwise = preprocess([picture.clone().requires_grad_() for picture in pictures], rule)
+    assert stepwise.pixels.requires_grad
+    assert not batch.pixels.requires_grad
+    assert batch.pixels.is_contiguous(memory_format=torch.channels_last)
+    # Normalised before or after resizing, and pixels of up to 255: float32 has seven digits.
+    assert_close(batch.pixels, stepwise.pixels.detach(), rtol=1e-5, atol=2e-4 if rule.pixel_scale > 1 else 1e-5)
+
+
+def test_the_gradient_of_a_picture_is_what_a_step_along_it_gains():
+    image, rule = torch.rand(3, 20, 30, dtype=torch.float64), MODERN.model_copy(update={"short_side": 40})
+    assert torch.autograd.gradcheck(lambda i: preprocess([i], rule).pixels, (image.requires_grad_(),))
+
+
 def test_inputs_stay_as_they_were():
     picture = torch.rand(3, 30, 40)
     before = picture.clone()

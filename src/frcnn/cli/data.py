@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from frcnn.cli.arguments import DebugOption, DeviceOption, JsonOption, ModelArgument, PrecisionOption
-from frcnn.cli.errors import one_line_errors
+from frcnn.cli.errors import FAILED, one_line_errors
 
 Format = Literal["voc", "coco", "yolo"]
 DataSetName = Literal["voc2007", "voc2012", "coco2017"]
@@ -16,7 +16,7 @@ app = typer.Typer(epilog="Example: frcnn data sample runs/sample", rich_markup_m
 
 @app.callback()
 def _root() -> None:
-    """Make, fetch, convert or doubt a data set."""
+    """Make, fetch, check, convert or doubt a data set."""
 
 
 @app.command("sample", epilog="Example: frcnn data sample runs/sample")
@@ -55,6 +55,43 @@ def download(
         typer.echo(f"{name}: {PUBLISHED[name].terms}")
         path = run(name, folder, mirror or (), keep_archives)
         typer.echo(f"{path}: now try frcnn train mobilenet_v2_fpn --data {path}")
+
+
+@app.command("check", epilog="Example: frcnn data check VOCdevkit/VOC2007 --out runs/check --fix VOC2007-mended")
+def check(
+    paths: Annotated[
+        list[Path],
+        typer.Argument(metavar="PATH...", help="Data sets that are used together.", show_default=False),
+    ],
+    fix: Annotated[
+        Path | None, typer.Option("--fix", metavar="DST", help="Write a mended copy into this new folder.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="Write a page, check.html, into this folder.")
+    ] = None,
+    as_json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Tell every fault of a data set, with file, line and remedy. Exit status 1 where PATH has errors."""
+    with one_line_errors(debug):
+        import json
+
+        from frcnn.data.checking.run import check as run
+        from frcnn.data.checking.telling import print_report, tell_mended
+        from frcnn.progress import progress_bar
+
+        with progress_bar("checking") as progress:
+            report, page, mended = run(paths, fix=fix, out=out, progress=progress)
+        if as_json:
+            typer.echo(json.dumps(report.to_dict(), indent=1))
+        else:
+            print_report(report)
+        if page is not None:
+            typer.echo(f"{page}: the page", err=as_json)
+        if mended is not None:
+            typer.echo(tell_mended(mended), err=as_json)
+        if report.errors:
+            raise typer.Exit(FAILED)
 
 
 @app.command("convert", epilog="Example: frcnn data convert VOCdevkit/VOC2007 data/voc2007-coco --to coco")

@@ -94,9 +94,12 @@ def _instance_files(folder: Path) -> list[Path]:
 
 def _looks_like_coco(path: Path) -> bool:
     """It begins like an object that has one of COCO's lists, or a name of COCO's."""
-    with path.open("rb") as file:
-        beginning = file.read(PEEKED).lstrip(b"\xef\xbb\xbf \t\r\n")
     named = path.name.startswith(("instances", "_annotations.coco"))
+    try:
+        with path.open("rb") as file:
+            beginning = file.read(PEEKED).lstrip(b"\xef\xbb\xbf \t\r\n")
+    except OSError:  # its reader will say so
+        return named
     return beginning.startswith(b"{") and (named or any(f'"{name}"'.encode() in beginning for name in LISTS))
 
 

@@ -19,8 +19,7 @@ from frcnn.data.entries import Entry, Writer
 from frcnn.data.index import NO_IDENTITY, Kind
 from frcnn.data.voc_writer import VocWriter
 from frcnn.data.yolo_writer import YoloWriter
-from frcnn.errors import FrcnnError, UsageError
-from frcnn.files import file_in_the_way, make_folder
+from frcnn.files import folder_written_whole, require_new_folder
 
 WRITERS: Mapping[Kind, Callable[[Path, Sequence[str], Sequence[int]], Writer]] = {
     "voc": VocWriter,
@@ -73,31 +72,17 @@ def convert(
     With "link", pictures are hard links where the disk can: they take no room, and are the same files as before.
     Raises UsageError where `folder` is in use, DataError for pictures and boxes that cannot be used.
     """
-    _check_folder(folder)
+    require_new_folder(folder)
     sets = open_sets(paths)
     names = found_names(sets)
     for one in sets:
         everything = np.arange(len(one.index), dtype=np.int32)
         check_usable(one, everything, np.arange(len(one.index.class_names)), names, bad_boxes)
     categories = sets[0].index.category_ids if len(sets) == 1 else ()
-    aside = folder.with_name(f".{folder.name}.part")
-    shutil.rmtree(aside, ignore_errors=True)  # what a killed conversion has left
-    try:
-        writer = WRITERS[to](make_folder(aside), names, categories)
+    with folder_written_whole(folder) as aside:
+        writer = WRITERS[to](aside, names, categories)
         counts = _write(_places(sets), names, writer, pictures, progress)
-        aside.replace(folder)
-    except OSError as error:
-        raise FrcnnError(f"{error.filename or folder}: cannot be written ({error.strerror or error})") from error
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
     return Converted(folder, *counts)
-
-
-def _check_folder(folder: Path) -> None:
-    if file := file_in_the_way(folder):
-        raise UsageError(f"{file}: is a file; name a new folder")
-    if folder.is_dir() and any(folder.iterdir()):
-        raise UsageError(f"{folder}: is not empty; name a new folder")
 
 
 def _write(

@@ -19,11 +19,16 @@ def stream_lists(path: Path, names: Container[str]) -> Iterator[tuple[str, Any]]
 
     What else the object holds is passed over. Raises DataError, naming file and line, where it is no JSON object.
     """
+    yield from ((name, item) for name, item, _ in stream_lines(path, names))
+
+
+def stream_lines(path: Path, names: Container[str]) -> Iterator[tuple[str, Any, int]]:
+    """What `stream_lists` gives, with the line in which each item begins."""
     try:
         with path.open(encoding="utf-8-sig") as file:
             yield from _Reader(path, file).items(names)
     except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror})") from error
+        raise DataError(f"{path}: cannot be read ({error.strerror}): mend it, or take it out") from error
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: is no text in UTF-8 ({error.reason}): write it anew") from error
     except RecursionError as error:
@@ -36,10 +41,10 @@ class _Reader:
     def __init__(self, path: Path, file: IO[str]) -> None:
         self.path, self.file = path, file
         self.text, self.at = "", 0
-        self.lines = 1  # up to the window
+        self.lines, self.counted = 1, 0  # the line of a place in the window: no character is counted twice
         self.chunk, self.ended = CHUNK, False
 
-    def items(self, names: Container[str]) -> Iterator[tuple[str, Any]]:
+    def items(self, names: Container[str]) -> Iterator[tuple[str, Any, int]]:
         self.expect("{")
         if self.next_sign() == "}":
             return
@@ -49,20 +54,21 @@ class _Reader:
                 raise self.error("a name was expected")
             self.expect(":")
             if self.next_sign() == "[":  # one that is not asked for may be as long
-                yield from ((name, item) for item in self.list_items() if name in names)
+                yield from ((name, item, line) for item, line in self.list_items() if name in names)
             else:
                 self.value()
             if self.next_sign() == "}":
                 return
             self.expect(",")
 
-    def list_items(self) -> Iterator[Any]:
+    def list_items(self) -> Iterator[tuple[Any, int]]:
         self.expect("[")
         if self.next_sign() == "]":
             self.at += 1
             return
         while True:
-            yield self.value()
+            line = self.line()
+            yield self.value(), line
             if self.next_sign() == "]":
                 self.at += 1
                 return
@@ -82,6 +88,17 @@ class _Reader:
                     self.at, self.chunk = end, CHUNK
                     return value
             self.read_on()
+
+    def line(self) -> int:
+        """That in which the next value begins."""
+        self.next_sign()
+        self.count_lines()
+        return self.lines
+
+    def count_lines(self) -> None:
+        """Up to where the window has been read."""
+        self.lines += self.text.count("\n", self.counted, self.at)
+        self.counted = self.at
 
     def expect(self, sign: str) -> None:
         if self.next_sign() != sign:
@@ -103,9 +120,9 @@ class _Reader:
         """Move the window: drop what was read, add twice as much as the last time, since decoding begins anew."""
         more = self.file.read(self.chunk)
         self.chunk *= 2
-        self.lines += self.text.count("\n", 0, self.at)
-        self.text, self.at, self.ended = self.text[self.at :] + more, 0, not more
+        self.count_lines()
+        self.text, self.at, self.counted, self.ended = self.text[self.at :] + more, 0, 0, not more
 
     def error(self, what: str, at: int | None = None) -> DataError:
-        line = self.lines + self.text.count("\n", 0, self.at if at is None else at)
+        line = self.lines + self.text.count("\n", self.counted, self.at if at is None else at)
         return DataError(f"{self.path}, line {line}: is no whole JSON ({what}): mend it, or write it anew")

@@ -36,7 +36,7 @@ REDUCTIONS = (8, 4, 2)  # by what JPEG's decoder can divide the sides of a pictu
 
 def read_picture(path: Path) -> Image.Image:
     """The picture in `path` as a person sees it, RGB. Raises DataError where there is none or it is broken."""
-    with _opened(path) as image:
+    with opened_picture(path) as image:
         return as_seen(image)
 
 
@@ -47,7 +47,7 @@ def read_reduced_picture(path: Path, reduction: int) -> Image.Image:
     """
     if reduction not in REDUCTIONS:
         raise ValueError(f"a picture is reduced by 2, 4 or 8, not by {reduction}")
-    with _opened(path) as image:
+    with opened_picture(path) as image:
         rest = reduction // _reduced_by_decoder(image, reduction)
         seen = as_seen(image)
         return seen if rest == 1 else seen.reduce(rest)
@@ -55,7 +55,7 @@ def read_reduced_picture(path: Path, reduction: int) -> Image.Image:
 
 def read_size(path: Path) -> tuple[int, int]:
     """(height, width) of what `read_picture` gives, from the file's header alone. Raises DataError."""
-    with _opened(path) as image:
+    with opened_picture(path) as image:
         late = image.format == "PNG" and _has_late_metadata(path)
         # A PNG looks for its orientation behind the pixels, and so decodes them: only where something is there.
         read_exif = image.getexif if late or image.format != "PNG" else partial(Image.Image.getexif, image)
@@ -72,10 +72,15 @@ def as_seen(image: Image.Image) -> Image.Image:
     Doing it twice changes nothing: what asked for the turn is not kept.
     """
     image.load()  # first, as a TIFF turns by itself when it is loaded, and then asks for no more
-    turn = TURNS.get(_orientation(image.getexif))
+    turn = TURNS.get(orientation_of(image))
     seen = _in_colour(image)
     seen.info = {}
     return seen if turn is None else seen.transpose(turn)
+
+
+def orientation_of(image: Image.Image) -> int:
+    """How the camera was held, by the EXIF data: 1 is upright. A TIFF that was loaded is."""
+    return _orientation(image.getexif)
 
 
 def to_tensor(image: Image.Image) -> Float[Tensor, "3 H W"]:
@@ -96,7 +101,7 @@ def as_floats(pixels: UInt8[Tensor, "3 H W"]) -> Float[Tensor, "3 H W"]:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Image.Image]:
+def opened_picture(path: Path) -> Iterator[Image.Image]:
     """The file of a picture, open; whatever fails in it or within the block becomes one line that names the file."""
     try:
         with warnings.catch_warnings():

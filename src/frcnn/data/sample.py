@@ -1,9 +1,6 @@
 """Built-in sample data: pictures drawn from a seed, in the layout of PASCAL VOC. Nothing is fetched."""
 
-import shutil
-import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from xml.sax.saxutils import escape
 
@@ -11,8 +8,8 @@ import numpy as np
 from PIL import Image
 
 from frcnn.data.scenes import Thing, draw_scene
-from frcnn.errors import FrcnnError, UsageError
-from frcnn.files import make_folder
+from frcnn.errors import UsageError
+from frcnn.files import folder_written_whole
 
 PICTURES = 1200  # 1000 to train on, 60 to validate on, 140 to test on
 SHARES = (("val", 60 / PICTURES), ("test", 140 / PICTURES))  # train has the rest
@@ -28,7 +25,7 @@ def write_sample(folder: Path, pictures: int = PICTURES, seed: int = 0) -> Path:
         raise UsageError(f"a sample of {pictures} pictures has no three splits: ask for 3 or more")
     if seed < 0:
         raise UsageError(f"seed must be at least 0, not {seed}")
-    with _folder_written_whole(folder) as aside:
+    with folder_written_whole(folder) as aside:
         for name in ("Annotations", "ImageSets/Main", "JPEGImages"):
             (aside / name).mkdir(parents=True)
         identities = [f"{number:06d}" for number in range(1, pictures + 1)]
@@ -64,24 +61,3 @@ def _splits(identities: list[str]) -> dict[str, list[str]]:
     train = len(identities) - val - test
     parts = {"train": identities[:train], "val": identities[train : train + val], "test": identities[train + val :]}
     return parts | {"trainval": identities[: train + val]}
-
-
-@contextmanager
-def _folder_written_whole(folder: Path) -> Iterator[Path]:
-    """Yield a folder beside `folder`; on success it takes its place, on failure nothing is left."""
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UsageError(f"{folder}: is there already and not empty: name a new folder, or remove it")
-    make_folder(folder.parent)
-    try:
-        aside = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}.", suffix=".part"))
-    except OSError as error:
-        raise FrcnnError(f"{folder}: cannot be written ({error.strerror})") from error
-    try:
-        whole = aside / folder.name  # a folder of its own, which has the permissions any new folder gets
-        whole.mkdir()
-        yield whole
-        whole.replace(folder)
-    except OSError as error:
-        raise FrcnnError(f"{folder}: cannot be written ({error.strerror or error})") from error
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)

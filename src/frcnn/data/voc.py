@@ -96,11 +96,55 @@ def recognise_voc(folder: Path) -> VocSet | None:
 
 def read_annotation(path: Path) -> Annotation:
     """One XML file. Only a name and a bndbox are required of an object. Raises DataError naming file and line."""
-    root = _parsed(path)
+    root = parse_content(path, read_content(path))
+    objects = tuple(_read_object(path, i, element) for i, element in enumerate(root.findall("object"), start=1))
+    return Annotation(path, picture_name(root), objects)
+
+
+def read_content(path: Path) -> bytes:
+    """The bytes of an XML file that is fit to be parsed. Raises DataError."""
+    try:
+        too_large = path.stat().st_size > LARGEST_FILE
+        content = b"" if too_large else path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror}): mend it, or take it out") from error
+    if too_large:
+        raise DataError(f"{path}: is too large for an annotation: take it out")
+    if b"<!ENTITY" in content.replace(b"\0", b""):  # in UTF-16 too: entities can grow without bound
+        raise DataError(f"{path}: declares XML entities, which no annotation needs: take its DOCTYPE out")
+    return content
+
+
+def parse_content(path: Path, content: bytes) -> ElementTree.Element:
+    """The <annotation> in the content of a file. Raises DataError naming file and line."""
+    try:
+        root = ElementTree.fromstring(content)
+    except ElementTree.ParseError as error:
+        line, _ = error.position
+        raise DataError(f"{path}, line {line}: is no whole XML ({error}): mend it, or take it out") from error
+    except (LookupError, ValueError) as error:
+        raise DataError(f"{path}, line 1: names an unknown encoding ({error}): write it in UTF-8") from error
     if root.tag.lower() != "annotation":
         raise DataError(f"{path}: is no VOC annotation: it begins with <{root.tag}> instead of <annotation>")
-    objects = tuple(_read_object(path, i, element) for i, element in enumerate(root.findall("object"), start=1))
-    return Annotation(path, Path(_text(root, "filename")).name, objects)
+    return root
+
+
+def picture_name(root: ElementTree.Element) -> str:
+    """The name of the picture, without folders; "" where the annotation has none."""
+    return Path(text_of(root, "filename")).name
+
+
+def text_of(element: ElementTree.Element, tag: str) -> str:
+    """What stands in a child; "" where there is none."""
+    return (element.findtext(tag) or "").strip()
+
+
+def number_of(text: str) -> float:
+    """NaN for what is no number."""
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
 
 
 def half_open(corners: Corners) -> Corners:
@@ -169,42 +213,12 @@ def _pictures(folder: Path) -> dict[str, Path]:
     return found
 
 
-def _parsed(path: Path) -> ElementTree.Element:
-    try:
-        too_large = path.stat().st_size > LARGEST_FILE
-        content = b"" if too_large else path.read_bytes()
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror})") from error
-    if too_large:
-        raise DataError(f"{path}: is too large for an annotation: take it out")
-    if b"<!ENTITY" in content.replace(b"\0", b""):  # in UTF-16 too: entities can grow without bound
-        raise DataError(f"{path}: declares XML entities, which no annotation needs: take its DOCTYPE out")
-    try:
-        return ElementTree.fromstring(content)
-    except ElementTree.ParseError as error:
-        line, _ = error.position
-        raise DataError(f"{path}, line {line}: is no whole XML ({error}): mend it, or take it out") from error
-    except (LookupError, ValueError) as error:
-        raise DataError(f"{path}, line 1: names an unknown encoding ({error}): write it in UTF-8") from error
-
-
 def _read_object(path: Path, number: int, element: ElementTree.Element) -> VocObject:
-    name = _text(element, "name")
+    name = text_of(element, "name")
     if not name:
         raise DataError(f"{path}: object {number} has no <name>: give it one")
     box = element.find("bndbox")
     if box is None:
         raise DataError(f"{path}: object {number} ({name}) has no <bndbox>: give it one, or take it out")
-    xmin, ymin, xmax, ymax = (_number(_text(box, corner)) for corner in CORNERS)
-    return VocObject(name, (xmin, ymin, xmax, ymax), _text(element, "difficult").lower() in YES)
-
-
-def _text(element: ElementTree.Element, tag: str) -> str:
-    return (element.findtext(tag) or "").strip()
-
-
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return math.nan
+    xmin, ymin, xmax, ymax = (number_of(text_of(box, corner)) for corner in CORNERS)
+    return VocObject(name, (xmin, ymin, xmax, ymax), text_of(element, "difficult").lower() in YES)

@@ -27,7 +27,7 @@ class VocWriter:
         """Write the objects of a picture."""
         self.splits.setdefault(entry.split, []).append(entry.stem)
         root = ElementTree.Element("annotation")
-        _put(root, "folder", self.folder.name.strip(".").removesuffix(".part"))
+        _put(root, "folder", self.folder.name)
         _put(root, "filename", entry.name)
         size = ElementTree.SubElement(root, "size")
         for tag, value in zip(("height", "width", "depth"), (*entry.size, 3), strict=True):

@@ -48,7 +48,7 @@ class YoloSet:
             for place in places:
                 if place.is_file():
                     yield place
-                folders = {picture.parent for picture in _pictures(place)} | ({place} if place.is_dir() else set())
+                folders = {picture.parent for picture in pictures_at(place)} | ({place} if place.is_dir() else set())
                 for folder in sorted(folders):
                     yield from dict.fromkeys((folder, label_of(folder / "x").parent))
 
@@ -57,7 +57,7 @@ class YoloSet:
         builder = IndexBuilder("yolo", {name: number for number, name in enumerate(self.names)})
         numbers: dict[Path, int] = {}
         for split, places in self.splits.items():
-            pictures = list(dict.fromkeys(picture for place in places for picture in _pictures(place)))
+            pictures = list(dict.fromkeys(picture for place in places for picture in pictures_at(place)))
             for picture in pictures:
                 if picture not in numbers:
                     numbers[picture] = _add(builder, self, picture)
@@ -103,23 +103,28 @@ def read_labels(path: Path) -> list[YoloObject]:
         raise DataError(f"{path}: is no text: it must hold an object a line") from error
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from error
-    return [_object(path, number, line.split()) for number, line in enumerate(lines, start=1) if line.strip()]
+    return [read_object(path, number, line.split()) for number, line in enumerate(lines, start=1) if line.strip()]
 
 
-def _object(path: Path, line: int, words: Sequence[str]) -> YoloObject:
+def read_object(path: Path, line: int, words: Sequence[str]) -> YoloObject:
+    """The object of one line. Raises DataError naming file and line."""
     try:
-        class_number = int(float(words[0]))
+        class_number = float(words[0])
         numbers = [float(word) for word in words[1:]]
-    except (ValueError, OverflowError) as error:
-        raise DataError(f"{path}, line {line}: holds something that is no number ({' '.join(words)[:40]})") from error
+    except ValueError as error:
+        said = " ".join(words)[:40]
+        raise DataError(f"{path}, line {line}: holds something that is no number ({said}): mend it") from error
+    if not class_number.is_integer():
+        raise DataError(f"{path}, line {line}: begins with {words[0]}, where the number of a class is due: mend it")
     if len(numbers) in (4, 5):  # a fifth is a confidence
         x, y, width, height = numbers[:4]
-        return YoloObject(line, class_number, (x - width / 2, y - height / 2, x + width / 2, y + height / 2))
+        return YoloObject(line, int(class_number), (x - width / 2, y - height / 2, x + width / 2, y + height / 2))
     if len(numbers) >= 6 and len(numbers) % 2 == 0:
         xs, ys = numbers[::2], numbers[1::2]
-        return YoloObject(line, class_number, (min(xs), min(ys), max(xs), max(ys)))
+        return YoloObject(line, int(class_number), (min(xs), min(ys), max(xs), max(ys)))
     raise DataError(
-        f"{path}, line {line}: has {len(words)} numbers; an object has five (class, centre x, centre y, width, height)"
+        f"{path}, line {line}: has {len(words)} numbers, but an object has five (class, centre x, centre y, width, "
+        "height): mend it"
     )
 
 
@@ -156,15 +161,20 @@ def _class_name(yolo: YoloSet, label: Path, item: YoloObject) -> str:
     )
 
 
-def _pictures(place: Path) -> list[Path]:
+def pictures_at(place: Path) -> list[Path]:
     """Those in a folder and all below it, or those that a text file names."""
     if place.is_dir():
         return sorted(child for child in place.rglob("*") if child.suffix.lower() in PICTURE_SUFFIXES)
+    return [picture for _, picture in listed_pictures(place)]
+
+
+def listed_pictures(place: Path) -> list[tuple[int, Path]]:
+    """The pictures that a text file names, each with its line. Raises DataError."""
     try:
         lines = place.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{place}: is no folder of pictures, and no list of them: mend the path in the YAML") from error
-    return [place.parent / line.strip() for line in lines if line.strip()]
+    return [(number, place.parent / line.strip()) for number, line in enumerate(lines, start=1) if line.strip()]
 
 
 def _described(path: Path) -> YoloSet:

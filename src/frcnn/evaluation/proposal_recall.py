@@ -4,6 +4,7 @@ G objects, P proposals of a picture, N counts.
 """
 
 import copy
+import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -21,9 +22,11 @@ from frcnn.errors import UsageError
 from frcnn.evaluation.mode import evaluation_mode
 from frcnn.model.detector import FasterRCNN
 from frcnn.ops.boxes import box_iou
+from frcnn.structures import Target
 
 COUNTS = (50, 100, 300, 1000, 2000)
 AVERAGED = (0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9)  # thresholds of the average recall
+TOLD = (0.5, 0.7)  # thresholds, on the console
 BEFORE_NMS = 6  # candidates for each proposal that is wanted, as in the authors' training: 12000 for 2000
 
 Row = tuple[float | None, ...]  # one number a count; None where there are no objects
@@ -40,8 +43,36 @@ class ProposalRecall:
     objects: int  # not counting the ignored ones
 
     def as_dict(self) -> dict[str, Any]:
-        """By the names of the fields, ready for JSON."""
-        return asdict(self)
+        """By the names of the fields, as JSON gives them back."""
+        return json.loads(json.dumps(asdict(self)))
+
+    def describe(self) -> str:
+        """What all proposals together reach, in a line; nothing where there are no objects."""
+        average = self.average_recall[-1]
+        if average is None:
+            return ""
+        reached = ", ".join(
+            f"{share[-1]:.3f} at IoU {threshold:g}"
+            for threshold, share in zip(self.thresholds, self.recall, strict=True)
+            if threshold in TOLD
+        )
+        return f"recall of {self.counts[-1]} proposals: {reached}; average from .5 to .9 {average:.3f}"
+
+
+class RecallTally:
+    """Gathers what the first `counts` proposals reach, picture by picture."""
+
+    def __init__(self, counts: Sequence[int]) -> None:
+        self.counts = tuple(counts)
+        self.best = [torch.zeros(0, len(self.counts), dtype=torch.float64)]
+
+    def add(self, target: Target, proposals: Float[Tensor, "P 4"]) -> None:
+        """The next picture: its objects and its proposals, the best first, in the same pixels."""
+        self.best.append(best_overlaps(target.learnt().boxes, proposals, self.counts))
+
+    def of_all(self, thresholds: Sequence[float] = AVERAGED) -> ProposalRecall:
+        """The shares of the objects of all pictures so far."""
+        return recall_of(torch.cat(self.best), self.counts, thresholds)
 
 
 @torch.no_grad()
@@ -64,15 +95,18 @@ def proposal_recall(
     device = next(model.parameters()).device
     proposing = with_proposals(model, max(counts))
     rpn = proposing.config.rpn
-    best = [torch.zeros(0, len(counts), dtype=torch.float64)]
+    tally = RecallTally(counts)
     with evaluation_mode(model), autocast(device, precision):
         for batch in evaluation_batches(dataset, 1, workers):
             proposals = proposing.proposals(batch.images_on(device), rpn.before_nms_test, rpn.after_nms_test)
-            best += [
-                best_overlaps(target.learnt().boxes, of_picture.cpu(), counts)
-                for target, of_picture in zip(batch.targets, proposals, strict=True)
-            ]
-    return recall_of(torch.cat(best), counts, thresholds)
+            for target, of_picture in zip(batch.targets, proposals, strict=True):
+                tally.add(target, of_picture.cpu())
+    return tally.of_all(thresholds)
+
+
+def counts_up_to(most: int) -> tuple[int, ...]:
+    """The counts of the table, for a model with at most so many proposals a picture."""
+    return (*(count for count in COUNTS if count < most), most)
 
 
 def with_proposals(model: FasterRCNN, count: int) -> FasterRCNN:

@@ -123,7 +123,9 @@ class Evaluation:
         losses = "  ".join(f"{name} {loss:.4f}" for name, loss in self.losses.items())
         time = [] if self.seconds_per_image is None else [f"{self.seconds_per_image:.3f} s a picture"]
         last = "  ".join(time + ([f"losses: {losses}"] if losses else []))
-        return [*([] if self.analysis is None else summary(self.analysis)), *([last] if last else [])]
+        analysed = [] if self.analysis is None else summary(self.analysis)
+        proposals = "" if self.proposal_recall is None else self.proposal_recall.describe()
+        return [line for line in (*analysed, proposals, last) if line]
 
 
 def ranked(result: VocResult) -> list[tuple[str, ClassResult]]:

@@ -15,6 +15,7 @@ from frcnn.errors import DataError, UsageError
 from frcnn.evaluation.analysis import analyse
 from frcnn.evaluation.average_precision import evaluate_detections
 from frcnn.evaluation.mode import evaluation_mode
+from frcnn.evaluation.proposal_recall import RecallTally, counts_up_to
 from frcnn.evaluation.reporting.evaluated import Evaluated
 from frcnn.evaluation.reporting.report import run_of, write_results
 from frcnn.evaluation.reporting.texts import Language, texts
@@ -23,7 +24,7 @@ from frcnn.evaluation.results import Evaluation
 from frcnn.files import file_in_the_way
 from frcnn.model.detector import FasterRCNN
 from frcnn.predict import open_model, with_score_threshold
-from frcnn.structures import Detections, Losses
+from frcnn.structures import Detections, Losses, Target
 
 Progress = Callable[[int, int], None]  # pictures done, pictures in all
 
@@ -32,6 +33,7 @@ Progress = Callable[[int, int], None]  # pictures done, pictures in all
 class _Tally:
     """What has been gathered so far, picture by picture."""
 
+    recall: RecallTally
     detections: list[Detections] = field(default_factory=list)
     losses: dict[str, float] = field(default_factory=dict)  # summed over the pictures
     seconds: float = 0.0  # in the model alone, without loading and losses
@@ -108,18 +110,18 @@ def evaluate_model(
 ) -> Evaluation:
     """Detect on every picture, in the data set's order, where the model is; its mode is left as it was.
 
-    It is scored by VOC's rules alone, which is quick: `analyse` tells the rest. The losses are those of training, with
-    anchors and proposals drawn from `seed`: they cost a second pass.
+    It is scored by VOC's rules and by what its proposals reach, which is quick: `analyse` tells the rest. The losses
+    are those of training, with anchors and proposals drawn from `seed`: they cost a second pass.
     """
     if tuple(dataset.class_names) != tuple(model.class_names):
         raise DataError("the data set's classes are not the model's: load it with the model's class names")
     device, number = next(model.parameters()).device, next(model.parameters()).dtype
     generator = torch.Generator().manual_seed(seed)
-    tally, total = _Tally(), len(dataset.examples)
+    tally, total = _Tally(RecallTally(counts_up_to(model.config.rpn.after_nms_test))), len(dataset.examples)
     with evaluation_mode(model), autocast(device, precision):
         for batch in evaluation_batches(dataset, batch_size, workers):
             images = [image.to(number) for image in batch.images_on(device)]
-            _detect(model, images, tally)
+            _detect(model, images, batch.targets, tally)
             if with_losses:
                 targets = [target.to(device) for target in batch.targets]
                 tally.add_losses(model(images, targets, generator=generator), len(images))
@@ -128,12 +130,14 @@ def evaluate_model(
     return _summary(model, dataset, tally)
 
 
-def _detect(model: FasterRCNN, images: Sequence[Tensor], tally: _Tally) -> None:
+def _detect(model: FasterRCNN, images: Sequence[Tensor], targets: Sequence[Target], tally: _Tally) -> None:
     """Timed with the way back to the processor, which waits until the device is done."""
     start = time.perf_counter()
-    found = [detections.to("cpu") for detections in model(images)]
+    found = [(detections.to("cpu"), proposals.cpu()) for detections, proposals in model.find(images)]
     tally.seconds += time.perf_counter() - start
-    tally.detections += found
+    for (detections, proposals), target in zip(found, targets, strict=True):
+        tally.detections.append(detections)
+        tally.recall.add(target, proposals)
 
 
 def _summary(model: FasterRCNN, dataset: Dataset, tally: _Tally) -> Evaluation:
@@ -146,4 +150,5 @@ def _summary(model: FasterRCNN, dataset: Dataset, tally: _Tally) -> Evaluation:
         score_threshold=model.config.head.score_threshold,
         seconds_per_image=tally.seconds / images,
         skipped_boxes=dataset.skipped_boxes,
+        proposal_recall=tally.recall.of_all(),
     )

@@ -4,7 +4,7 @@ pictures -> preprocess -> backbone -> anchors -> rpn -> propose -> pool_regions 
 """
 
 from collections.abc import Sequence
-from typing import overload
+from typing import NamedTuple, overload
 
 import torch
 from jaxtyping import Float
@@ -20,6 +20,13 @@ from frcnn.ops.losses import Normaliser, at_least_one
 from frcnn.structures import Detections, ImageBatch, Losses, Target
 
 Generators = Sequence[torch.Generator | None] | None  # what draws the samples of each picture
+
+
+class Found(NamedTuple):
+    """In one picture, in its own pixels: what both stages detect, and the proposals that the second one looked at."""
+
+    detections: Detections
+    proposals: Float[Tensor, "P 4"]  # best first
 
 
 class FasterRCNN(nn.Module):
@@ -69,23 +76,24 @@ class FasterRCNN(nn.Module):
         target, or where RoIPool, which rounds boxes, would have to move them.
         """
         if targets is None:
-            return self._detections(images)
+            return [found.detections for found in self.find(images)]
         self._check_targets(images, targets)
         if movable_proposals and self.config.head.pooling == "roi_pool":
             raise ValueError("RoIPool rounds boxes to cells and has no derivative for them: movable needs roi_align")
         batch, generators = preprocess(images, self.config.input), [generator] * len(images)
         return self.losses(batch, targets, generators, movable_proposals=movable_proposals)
 
-    def _detections(self, images: Sequence[Tensor]) -> list[Detections]:
+    def find(self, images: Sequence[Tensor]) -> list[Found]:
+        """The detections as `forward` gives them, with the proposals that they were made from."""
         sizes = [(image.shape[-2], image.shape[-1]) for image in images]
-        found: dict[int, Detections] = {}
+        found: dict[int, Found] = {}
         for group in groups_that_share_a_batch(sizes, self.config.input):
             if group:
                 batch = preprocess([images[i] for i in group], self.config.input)
                 found.update(zip(group, self._detect_batch(batch), strict=True))
         return [found[i] for i in range(len(images))]
 
-    def _detect_batch(self, batch: ImageBatch) -> list[Detections]:
+    def _detect_batch(self, batch: ImageBatch) -> list[Found]:
         pyramid = self.backbone(batch.pixels)
         anchors = self._anchors(pyramid, batch)
         proposals = propose(anchors, self.rpn(pyramid), batch, self.config.rpn, training=False)
@@ -93,7 +101,10 @@ class FasterRCNN(nn.Module):
         counts = [len(of_picture) for of_picture in proposals]
         per_picture = zip(logits.split(counts), deltas.split(counts), proposals, strict=True)
         return [
-            self._in_original_pixels(*detect(*outputs, batch.image_sizes[number], self.config.head), batch, number)
+            Found(
+                self._in_original_pixels(*detect(*outputs, batch.image_sizes[number], self.config.head), batch, number),
+                self._to_original_pixels(outputs[2], batch, number),
+            )
             for number, outputs in enumerate(per_picture)
         ]
 

@@ -5,11 +5,13 @@ N pictures, C = 3 channels. Sizes are (height, width).
 
 from collections.abc import Sequence
 
+import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
 from frcnn.config import InputConfig
+from frcnn.ops.kernels import operators
 from frcnn.structures import ImageBatch
 
 TORCHVISION_MULTIPLE = 32  # torchvision pads each side of a batch to a multiple of the coarsest stride
@@ -43,8 +45,13 @@ def preprocess(images: Sequence[Tensor], rule: InputConfig, canvas: tuple[int, i
         _check_picture(image)
     original_sizes = [(image.shape[1], image.shape[2]) for image in images]
     image_sizes = [network_size(size, rule) for size in original_sizes]
-    seen = [_as_seen(image, size, rule) for image, size in zip(images, image_sizes, strict=True)]
-    return ImageBatch(_pad_together(seen, rule.padding, canvas), image_sizes, original_sizes)
+    sides = _batch_size(image_sizes, rule.padding, canvas)
+    if any(_needs_torch(image, size, rule) for image, size in zip(images, image_sizes, strict=True)):
+        seen = [_as_seen(image, size, rule) for image, size in zip(images, image_sizes, strict=True)]
+        pixels = _put_together(seen, sides)
+    else:
+        pixels = _in_one_pass(images, image_sizes, sides, rule)
+    return ImageBatch(pixels, image_sizes, original_sizes)
 
 
 def groups_that_share_a_batch(sizes: Sequence[tuple[int, int]], rule: InputConfig) -> list[list[int]]:
@@ -67,6 +74,37 @@ def _check_picture(image: Tensor) -> None:
         raise ValueError(f"a picture must be floating point in [0, 1], not {image.dtype}: divide by 255")
 
 
+def _batch_size(sizes: Sequence[tuple[int, int]], padding: str, canvas: tuple[int, int]) -> tuple[int, int]:
+    height, width = (max(least, *(size[axis] for size in sizes)) for axis, least in enumerate(canvas))
+    if padding == "torchvision":
+        return tuple(-(-side // TORCHVISION_MULTIPLE) * TORCHVISION_MULTIPLE for side in (height, width))
+    return height, width
+
+
+def _needs_torch(image: Tensor, size: tuple[int, int], rule: InputConfig) -> bool:
+    """The kernel is for float32 on the processor, has no gradient and does not average what becomes smaller."""
+    other = image.device.type != "cpu" or image.dtype != torch.float32 or image.requires_grad
+    return other or (rule.antialias and _shrinks(image.shape[1:], size))
+
+
+def _shrinks(shape: Sequence[int], size: tuple[int, int]) -> bool:
+    return size[0] < shape[0] or size[1] < shape[1]
+
+
+def _in_one_pass(
+    images: Sequence[Float[Tensor, "C _ _"]],
+    sizes: Sequence[tuple[int, int]],
+    sides: tuple[int, int],
+    rule: InputConfig,
+) -> Float[Tensor, "N C H W"]:
+    factor = [rule.pixel_scale / std for std in rule.std]
+    offset = [-mean / std for mean, std in zip(rule.mean, rule.std, strict=True)]
+    is_reverse = rule.channel_order == "bgr"
+    if is_reverse:  # of the picture's channels
+        factor, offset = factor[::-1], offset[::-1]
+    return operators.resize(images, [side for size in sizes for side in size], sides, factor, offset, is_reverse)
+
+
 def _as_seen(image: Float[Tensor, "C _ _"], size: tuple[int, int], rule: InputConfig) -> Float[Tensor, "_ _ C"]:
     """Resized and normalised, in either order since both are linear: where there are fewer pixels to normalise."""
     pixels = image.permute(1, 2, 0).contiguous()  # (C, H, W) -> (H, W, C), in which resizing is twice as fast
@@ -79,7 +117,7 @@ def _resize(pixels: Float[Tensor, "_ _ C"], size: tuple[int, int], antialias: bo
     """Antialiasing is for what becomes smaller: it changes nothing else, and takes three times as long."""
     if tuple(pixels.shape[:2]) == size:
         return pixels
-    antialias = antialias and (size[0] < pixels.shape[0] or size[1] < pixels.shape[1])
+    antialias = antialias and _shrinks(pixels.shape, size)
     planes = pixels[None].permute(0, 3, 1, 2)  # (H, W, C) -> (1, C, H, W)
     if antialias:
         planes = planes.contiguous()  # torch antialiases channels last slowly
@@ -97,16 +135,11 @@ def _normalise(pixels: Float[Tensor, "H W C"], rule: InputConfig) -> Float[Tenso
     return rows.sub_(mean).div_(std).view(height, width, -1)
 
 
-def _pad_together(
-    images: Sequence[Float[Tensor, "_ _ C"]], padding: str, canvas: tuple[int, int]
-) -> Float[Tensor, "N C H W"]:
+def _put_together(images: Sequence[Float[Tensor, "_ _ C"]], sides: tuple[int, int]) -> Float[Tensor, "N C H W"]:
     """Zeros (the mean colour) at the right and the bottom."""
-    height, width = (max(least, *(i.shape[axis] for i in images)) for axis, least in enumerate(canvas))
-    if padding == "torchvision":
-        height, width = (-(-side // TORCHVISION_MULTIPLE) * TORCHVISION_MULTIPLE for side in (height, width))
-    if len(images) == 1 and tuple(images[0].shape[:2]) == (height, width):
+    if len(images) == 1 and tuple(images[0].shape[:2]) == sides:
         return images[0][None].permute(0, 3, 1, 2)  # (H, W, C) -> (1, C, H, W), channels last
-    batch = images[0].new_zeros(len(images), height, width, 3)
-    for row, image in zip(batch, images, strict=True):
-        row[: image.shape[0], : image.shape[1]] = image
+    batch = images[0].new_zeros(len(images), *sides, 3)
+    for number, image in enumerate(images):
+        batch[number, : image.shape[0], : image.shape[1]] = image
     return batch.permute(0, 3, 1, 2)  # (N, H, W, C) -> (N, C, H, W), channels last

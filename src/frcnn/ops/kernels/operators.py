@@ -17,6 +17,7 @@ from frcnn.ops.kernels.threads import in_parts
 LEAST_BOXES = 8  # a thread is not worth waking for fewer
 LEAST_CHANNELS = 64
 LEAST_CHUNKS = 32
+LEAST_ROWS = 64
 READABLE = (torch.float32, torch.float64, torch.bfloat16)  # other types go through float32
 
 
@@ -266,6 +267,46 @@ def _pool_backward(ctx: Any, gradient: Tensor | None, _: Tensor | None) -> tuple
 
 
 pool.register_autograd(_pool_backward, setup_context=_keep_for_pool)
+
+
+@torch.library.custom_op("frcnn::resize", mutates_args=(), device_types="cpu")
+def resize(
+    images: Sequence[Tensor],
+    sizes: Sequence[int],
+    canvas: Sequence[int],
+    factor: Sequence[float],
+    offset: Sequence[float],
+    reverse: bool,
+) -> Tensor:
+    """A batch (N, 3, Y, X) of float32, channels last, zero beside the pictures, which are (3, H, W) of float32.
+
+    Each is resized to its (height, width), which `sizes` lists one after another; each channel is multiplied by its
+    `factor`, and its `offset` is added; `reverse` puts the channels in reverse order at last.
+    """
+    from frcnn.ops.kernels import resizing
+
+    batch = _room((len(images), *canvas, 3), torch.float32)
+    for number, image in enumerate(images):
+        height, width = image.shape[1:]
+        of_channels = (np.tile(np.array(values, np.float32), width) for values in (factor, offset))
+        rows = resizing.rows_of(height, sizes[2 * number])
+        taps = resizing.taps_of(width, sizes[2 * number + 1], reverse=reverse)
+        picture, target = _numpy(image.permute(1, 2, 0)), batch[number].numpy()
+        arguments = (picture.reshape(height, -1), rows, taps, *of_channels, target.reshape(canvas[0], -1))
+        in_parts(partial(resizing.resize, *arguments), canvas[0], LEAST_ROWS)
+    return batch.permute(0, 3, 1, 2)
+
+
+@resize.register_fake
+def _(
+    images: Sequence[Tensor],
+    sizes: Sequence[int],
+    canvas: Sequence[int],
+    factor: Sequence[float],
+    offset: Sequence[float],
+    reverse: bool,
+) -> Tensor:
+    return images[0].new_empty(len(images), *canvas, 3).permute(0, 3, 1, 2)
 
 
 def flatten(boxes: Sequence[Tensor], number: torch.dtype) -> tuple[Tensor, Tensor]:

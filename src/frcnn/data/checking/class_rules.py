@@ -1,0 +1,86 @@
+"""What is wrong with classes: misspelt ones, and those that a split has no example of."""
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+
+from frcnn.data.checking.class_names import find_misspelt
+from frcnn.data.checking.examination import Examination, ExaminedSet
+from frcnn.data.checking.findings import Finding, warning
+from frcnn.data.checking.naming import counted, some_names
+
+SPLITS = ("train", "val", "trainval", "test")
+USED_TOGETHER = (("train", "trainval"), ("val",), ("test",))  # one set may have train, and another trainval
+
+
+def find_class_faults(examination: Examination) -> list[Finding]:
+    """All faults of the classes of all sets together."""
+    return _misspelt(examination) + _without_examples(examination)
+
+
+def misspelt_classes(examination: Examination) -> dict[str, str]:
+    """The right name for each wrong one."""
+    counts = Counter({name: 0 for one in examination.sets for name in one.said.class_names})
+    for one in examination.sets:
+        used = np.bincount(one.said.objects.class_id, minlength=len(one.said.class_names))
+        counts.update(dict(zip(one.said.class_names, used.tolist(), strict=True)))
+    return find_misspelt(counts, declared=any(one.said.kind != "voc" for one in examination.sets))
+
+
+def count_objects(examination: Examination) -> dict[str, dict[str, int]]:
+    """Of each class in each split, in the order of the splits; pictures in none are left out."""
+    found: dict[str, Counter[str]] = {}
+    for one in examination.sets:
+        names, class_ids = one.said.class_names, one.said.objects.class_id
+        for split in SPLITS:
+            inside = np.array([split in splits for splits in one.splits], bool)
+            if inside.any():
+                counts = np.bincount(class_ids[inside[one.said.objects.picture]], minlength=len(names))
+                found.setdefault(split, Counter()).update(dict(zip(names, counts.tolist(), strict=True)))
+    return {split: dict(found[split]) for split in SPLITS if split in found}
+
+
+def _misspelt(examination: Examination) -> list[Finding]:
+    findings = []
+    for wrong, right in misspelt_classes(examination).items():
+        for one in examination.sets:
+            if wrong in one.said.class_names:
+                file, line, count = _first_use(one, wrong)
+                message = f"the class {wrong!r} ({counted(count, 'object')}) is probably {right!r} misspelt: rename it"
+                findings.append(warning("misspelt class", file, line, message))
+    return findings
+
+
+def _first_use(one: ExaminedSet, name: str) -> tuple[Path, int | None, int]:
+    """Where a class is named first, and how often it is."""
+    objects = one.said.objects
+    rows = np.flatnonzero(objects.class_id == one.said.class_names.index(name))
+    if not len(rows):
+        return one.said.source.root, None, 0
+    file = one.said.pictures[int(objects.picture[rows[0]])].annotation
+    line = int(objects.class_line[rows[0]] or objects.line[rows[0]])
+    return file, line, len(rows)
+
+
+def _without_examples(examination: Examination) -> list[Finding]:
+    counts = count_objects(examination)
+    if not counts:
+        return []
+    misspelt = misspelt_classes(examination)  # told already
+    names = dict.fromkeys(name for one in examination.sets for name in one.said.class_names if name not in misspelt)
+    root = examination.sets[0].said.source.root
+    unused = [name for name in names if not any(of_split.get(name) for of_split in counts.values())]
+    findings = [_line(root, "any split", unused)] if unused else []
+    for together in USED_TOGETHER:
+        splits = [split for split in together if split in counts]
+        lacking = [name for name in names if name not in unused and not any(counts[s].get(name) for s in splits)]
+        if splits and lacking:
+            where = f"the split{'s' * (len(splits) > 1)} {' and '.join(splits)}"
+            findings.append(_line(root, where, lacking))
+    return findings
+
+
+def _line(root: Path, where: str, names: list[str]) -> Finding:
+    message = f"{counted(len(names), 'class', 'classes')} without an object in {where}: {some_names(names)}"
+    return warning("class without objects", root, None, f"{message}: add some, or do not ask for it")

@@ -1,0 +1,75 @@
+"""What the doctor finds: one line a person can act on, with the place it is about."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from frcnn.data.checking.naming import printable
+from frcnn.errors import DataError
+
+Severity = Literal["error", "warning"]
+
+WHERE = re.compile(r"(?P<file>.+?)(?:, line (?P<line>\d+))?: (?P<message>.+)", re.DOTALL)  # how a DataError begins
+
+
+@dataclass(frozen=True)
+class Finding:
+    """An error, which training refuses or which makes its results wrong, or a warning: what is only suspicious.
+
+    `kind` is a short name that stays the same, for programs; `message` says what is wrong and what to do.
+    """
+
+    severity: Severity
+    kind: str
+    file: Path
+    line: int | None
+    message: str
+
+    @property
+    def where(self) -> str:
+        """The place, as all our messages have it."""
+        file = printable(str(self.file))
+        return file if self.line is None else f"{file}, line {self.line}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """As `frcnn data check --json` tells it."""
+        return {"file": str(self.file), "line": self.line, "kind": self.kind, "message": self.message}
+
+
+def finding(severity: Severity, kind: str, file: Path, line: int | None, message: str) -> Finding:
+    """Whose message is one line."""
+    return Finding(severity, kind, file, line, printable(message))
+
+
+def error(kind: str, file: Path, line: int | None, message: str) -> Finding:
+    """What has to be mended."""
+    return finding("error", kind, file, line, message)
+
+
+def warning(kind: str, file: Path, line: int | None, message: str) -> Finding:
+    """What has to be looked at."""
+    return finding("warning", kind, file, line, message)
+
+
+def as_finding(refusal: DataError, kind: str, fallback: Path) -> Finding:
+    """What a reader raised: its message begins with the file, and the line where there is one."""
+    parts = WHERE.fullmatch(str(refusal))
+    if parts is None:
+        return error(kind, fallback, None, str(refusal))
+    line = None if parts["line"] is None else int(parts["line"])
+    return error(kind, Path(parts["file"]), line, parts["message"])
+
+
+def in_order(findings: Iterable[Finding]) -> list[Finding]:
+    """Errors first; kinds in the order in which they were found, files by their names."""
+    every = list(findings)
+    rank = {kind: number for number, kind in enumerate(dict.fromkeys(finding.kind for finding in every))}
+    return sorted(every, key=lambda f: (f.severity != "error", rank[f.kind], str(f.file), f.line or 0))
+
+
+def count_kinds(findings: Iterable[Finding]) -> Mapping[str, int]:
+    """How many there are of each kind, in their order."""
+    return Counter(finding.kind for finding in findings)

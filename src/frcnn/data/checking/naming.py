@@ -1,0 +1,25 @@
+"""Many names and numbers in one line, whatever stands in them."""
+
+from collections.abc import Sequence
+
+SHOWN = 3
+
+
+def some_names(names: Sequence[str]) -> str:
+    """The first few."""
+    return ", ".join(names[:SHOWN]) + (" ..." if len(names) > SHOWN else "")
+
+
+def printable(text: str) -> str:
+    """In one line, and fit for any console and file: names may hold ends of lines, and bytes that are no text."""
+    return "".join(sign if sign.isprintable() else " " for sign in text)
+
+
+def counted(number: int, thing: str, things: str = "") -> str:
+    """1 box, 2 boxes."""
+    return f"{number:,} {thing if number == 1 else things or f'{thing}s'}"
+
+
+def pixels(size: tuple[int, int]) -> str:
+    """A size of (height, width) as people say it: width first."""
+    return f"{size[1]}x{size[0]}"

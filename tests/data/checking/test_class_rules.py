@@ -1,0 +1,41 @@
+"""Classes of which a split has no object; misspelt ones are planted in test_check.py."""
+
+from pathlib import Path
+
+from data_sets import name_of, write_annotation, write_voc
+
+from frcnn.data.checking.check import check_dataset
+
+CIRCLE, SQUARE = ("circle", (10, 10, 60, 60)), ("square", (60, 20, 110, 80))
+
+
+def told(*paths: Path) -> list[str]:
+    findings = check_dataset([*paths]).findings
+    assert {finding.kind for finding in findings} <= {"class without objects"}
+    return [finding.message.partition(":")[0] for finding in findings]
+
+
+def test_each_split_that_lacks_one(tmp_path: Path) -> None:
+    root = write_voc(tmp_path / "set", {"train": [0, 1], "val": [2], "test": [3]})
+    write_annotation(root, name_of(2), [SQUARE])
+    write_annotation(root, name_of(3), [])
+    assert told(root) == ["1 class without an object in the split val", "2 classes without an object in the split test"]
+
+
+def test_what_is_learnt_is_one_whatever_its_splits_are_called(tmp_path: Path) -> None:
+    first, second = write_voc(tmp_path / "a", {"train": [0]}), write_voc(tmp_path / "b", {"trainval": [1]})
+    write_annotation(first, name_of(0), [CIRCLE])
+    write_annotation(second, name_of(1), [SQUARE])
+    assert told(first, second) == []
+    write_annotation(second, name_of(1), [CIRCLE])
+    third = write_voc(tmp_path / "c", {"val": [2]})
+    assert told(first, second, third) == ["1 class without an object in the splits train and trainval"]
+
+
+def test_a_class_of_no_split(tmp_path: Path) -> None:
+    root = write_voc(tmp_path / "set", {"train": [0], "val": [2]})
+    write_annotation(root, "p09", [("star", (10, 10, 60, 60))])
+    findings = check_dataset([root]).warnings
+    assert "1 class without an object in any split: star: add some, or do not ask for it" in [
+        f.message for f in findings
+    ]

@@ -1,0 +1,79 @@
+"""What COCO's files say, with lines; the faults are planted in test_check.py."""
+
+import json
+from pathlib import Path
+
+import pytest
+from data_sets import write_coco
+from plants import edit_item
+
+from frcnn.data.checking.coco_statements import take_down_coco, whole_number
+from frcnn.data.checking.statements import SetSaid
+from frcnn.data.coco import recognise_coco
+from frcnn.data.index import CROWD
+
+
+def said(root: Path) -> SetSaid:
+    found = recognise_coco(root)
+    assert found is not None
+    return take_down_coco(found)
+
+
+def test_everything_with_its_line(tmp_path: Path) -> None:
+    root = write_coco(tmp_path / "set")
+    edit_item(root, "annotations", 4, iscrowd=1)
+    of_train = said(root / "annotations/instances_train2017.json")
+    assert of_train.findings == ()
+    assert of_train.class_names == ("circle", "square")
+    assert (of_train.pictures[1].path.name, of_train.pictures[1].line) == ("p01.jpg", 3)
+    assert (of_train.pictures[1].size, of_train.pictures[1].identity) == ((96, 128), 1001)
+    assert of_train.objects.line[:3].tolist() == [40, 41, 42]
+    assert of_train.objects.identity[:5].tolist() == [0, 1, 2, 3, 4]
+    assert of_train.objects.numbers[0].tolist() == [10, 8, 40, 32]
+    assert of_train.objects.flags[3:6].tolist() == [0, CROWD, 0]
+    assert of_train.object_name(4) == "annotation 4 (square, p01.jpg)"
+
+
+def test_lists_in_any_order_and_in_one_line(tmp_path: Path) -> None:
+    root = write_coco(tmp_path / "set")
+    path = root / "annotations/instances_train2017.json"
+    lists = json.loads(path.read_text())
+    path.write_text(json.dumps({"info": {}, **dict(reversed(lists.items()))}))
+    of_train = said(path)
+    assert of_train.findings == ()
+    assert len(of_train.objects) == 108
+    assert set(of_train.objects.line.tolist()) == {1}
+
+
+@pytest.mark.parametrize(
+    ("list_name", "changes", "kind"),
+    [
+        ("images", {"id": None}, "unreadable picture entry"),
+        ("images", {"file_name": ""}, "unreadable picture entry"),
+        ("annotations", {"id": "x"}, "unreadable object"),
+        ("categories", {"name": None}, "unreadable category"),
+        ("categories", {"id": 10.5}, "unreadable category"),
+    ],
+)
+def test_an_item_that_cannot_be_read(tmp_path: Path, list_name: str, changes: dict, kind: str) -> None:
+    root = write_coco(tmp_path / "set")
+    path, line = edit_item(root, list_name, 1, **changes)
+    first = next(finding for finding in said(path).findings if finding.severity == "error")
+    assert (first.kind, first.file, first.line) == (kind, path, line)
+
+
+def test_a_category_of_two_names(tmp_path: Path) -> None:
+    root = write_coco(tmp_path / "set")
+    path, line = edit_item(root, "categories", 1, id=10)
+    of_train = said(path)
+    assert [(finding.kind, finding.line) for finding in of_train.findings if finding.kind == "duplicate id"] == [
+        ("duplicate id", line)
+    ]
+    assert len(of_train.objects) == 0  # 10 means two classes, 20 none
+
+
+@pytest.mark.parametrize(
+    ("value", "number"), [(3, 3), (3.0, 3), (True, None), ("3", None), (3.5, None), (None, None), (2**63, None)]
+)
+def test_whole_numbers(value: object, number: int | None) -> None:
+    assert whole_number(value) == number

@@ -1,0 +1,48 @@
+"""Findings: their places and their order."""
+
+from pathlib import Path
+
+import pytest
+
+from frcnn.data.checking.findings import as_finding, count_kinds, error, in_order, warning
+from frcnn.errors import DataError
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        ("a/b.xml, line 7: is torn (no element: x): mend it", ("a/b.xml", 7, "is torn (no element: x): mend it")),
+        ("a/b.txt: is no text", ("a/b.txt", None, "is no text")),
+        ("something else", ("fallback", None, "something else")),
+    ],
+)
+def test_what_a_reader_says(message: str, expected: tuple[str, int | None, str]) -> None:
+    finding = as_finding(DataError(message), "kind", Path("fallback"))
+    assert (str(finding.file), finding.line, finding.message) == expected
+    assert (finding.severity, finding.kind) == ("error", "kind")
+
+
+def test_errors_come_first_and_each_kind_together() -> None:
+    found = [
+        warning("tiny", Path("a"), 3, ""),
+        error("torn", Path("b"), None, ""),
+        error("torn", Path("a"), 20, ""),
+        warning("odd", Path("a"), 1, ""),
+        error("torn", Path("a"), 3, ""),
+        warning("tiny", Path("a"), 1, ""),
+    ]
+    assert [(f.kind, f.where) for f in in_order(found)] == [
+        ("torn", "a, line 3"),
+        ("torn", "a, line 20"),
+        ("torn", "b"),
+        ("tiny", "a, line 1"),
+        ("tiny", "a, line 3"),
+        ("odd", "a, line 1"),
+    ]
+    assert count_kinds(found) == {"tiny": 2, "torn": 3, "odd": 1}
+
+
+def test_a_finding_is_one_line_whatever_it_is_about() -> None:
+    found = error("torn", Path("a\nb.xml"), 3, "the class 'x\ny' is: mend it")
+    assert (found.where, found.message) == ("a b.xml, line 3", "the class 'x y' is: mend it")
+    assert found.to_dict()["file"] == "a\nb.xml"  # for programs

@@ -1,0 +1,87 @@
+"""A mended copy of a YOLO set, by hand: lines, and the YAML file."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+from data_sets import name_of, write_voc, write_yolo
+from mended_sets import boxes, mend
+from plants import YOLO_PLANTS
+
+from frcnn.data.checking.check import check_dataset
+from frcnn.data.convert import convert
+from frcnn.data.dataset import load_dataset
+
+
+def test_by_hand(tmp_path: Path) -> None:
+    root, target = write_yolo(tmp_path / "set"), tmp_path / "copy"
+    for number, plant in enumerate(("pixels", "outside", "swapped", "four numbers")):
+        YOLO_PLANTS[plant](root, name_of(7 + number))
+    mend(root, target)
+    tolerance = 1e-4  # pixels: fractions are written with six digits in the old files
+    assert boxes(target, "train", name_of(7))[1] == pytest.approx([48, 40, 80, 56], abs=tolerance)
+    assert boxes(target, "train", name_of(8))[1] == pytest.approx([89.6, 38.4, 128, 57.6], abs=tolerance)
+    assert boxes(target, "train", name_of(9))[1] == pytest.approx([51.2, 38.4, 76.8, 57.6], abs=tolerance)
+    assert len(boxes(target, "train", name_of(10))) == 2
+
+
+def test_the_copy_does_not_speak_of_the_original(tmp_path: Path) -> None:
+    root, target = write_yolo(tmp_path / "set"), tmp_path / "copy"
+    mend(root, target)
+    content = yaml.safe_load((target / "data.yaml").read_text())
+    assert content == {
+        "train": "images/train",
+        "val": "images/val",
+        "test": "images/test",
+        "names": content["names"],
+    }
+
+
+def test_pictures_beside_the_folder_of_the_yaml(tmp_path: Path) -> None:
+    root, target = write_yolo(tmp_path / "set"), tmp_path / "copy"
+    (root / "config").mkdir()
+    content = yaml.safe_load((root / "data.yaml").read_text())
+    del content["path"]
+    places = {split: f"../images/{split}" for split in ("train", "val", "test")}
+    (root / "config/data.yaml").write_text(yaml.safe_dump(content | places))
+    (root / "data.yaml").unlink()
+    mend(root / "config/data.yaml", target)
+    assert len(load_dataset([target / "config/data.yaml"], "train")) == 36
+
+
+def test_a_folder_that_is_two_splits(tmp_path: Path) -> None:
+    """What is validated on is not learnt: `val` keeps the folder, of `train` nothing is left but its list."""
+    root, target = write_yolo(tmp_path / "set"), tmp_path / "copy"
+    content = yaml.safe_load((root / "data.yaml").read_text())
+    (root / "data.yaml").write_text(yaml.safe_dump(content | {"train": ["images/train", "images/val"]}))
+    assert {fault.kind for fault in check_dataset([root]).errors} == {"in two splits"}
+    mend(root, target)
+    assert check_dataset([target]).errors == []
+    assert [len(load_dataset([target], split)) for split in ("train", "val")] == [36, 6]
+
+
+def test_train_and_val_that_are_but_other_names_of_trainval(tmp_path: Path) -> None:
+    """As our own writer has it for programs that know no trainval."""
+    root, target = tmp_path / "set", tmp_path / "copy"
+    convert([write_voc(tmp_path / "voc", {"trainval": range(6), "test": [6, 7]})], root, "yolo")
+    (root / "images/trainval/p06.jpg").write_bytes((root / "images/test/p06.jpg").read_bytes())
+    assert {fault.kind for fault in check_dataset([root]).errors} == {"picture in two splits"}
+    mend(root, target)
+    content = yaml.safe_load((target / "data.yaml").read_text())
+    assert content["train"] == content["val"] == content["trainval"] == "images/trainval"
+    assert check_dataset([target]).errors == []
+    assert [len(load_dataset([target], split)) for split in ("trainval", "test")] == [6, 2]
+
+
+def test_a_list_of_trainval_has_its_other_names_too(tmp_path: Path) -> None:
+    root, target = tmp_path / "set", tmp_path / "copy"
+    convert([write_voc(tmp_path / "voc", {"trainval": range(6), "test": [6, 7]})], root, "yolo")
+    path = root / "data.yaml"
+    path.write_text(path.read_text().replace("test: images/test", "test:\n- images/test\n- list.txt"))
+    (root / "list.txt").write_text("images/trainval/p00.jpg\n")
+    assert {fault.kind for fault in check_dataset([root]).errors} == {"in two splits"}
+    mend(root, target)
+    content = yaml.safe_load((target / "data.yaml").read_text())
+    assert content["train"] == content["val"] == content["trainval"] == "trainval.txt"
+    assert check_dataset([target]).errors == []
+    assert [len(load_dataset([target], split)) for split in ("trainval", "test")] == [5, 3]

@@ -1,0 +1,15 @@
+from frcnn.data.checking.naming import counted, pixels, printable, some_names
+
+
+def test_by_hand() -> None:
+    assert counted(1, "box", "boxes") == "1 box"
+    assert counted(0, "box", "boxes") == "0 boxes"
+    assert counted(1234, "picture") == "1,234 pictures"
+    assert some_names(["a", "b", "c"]) == "a, b, c"
+    assert some_names(["a", "b", "c", "d"]) == "a, b, c ..."
+    assert pixels((480, 640)) == "640x480"
+
+
+def test_whatever_a_name_holds_it_stays_in_its_line() -> None:
+    assert printable("a\nb\x1b[31m\udcff") == "a b [31m "
+    assert printable("고양이 é.jpg") == "고양이 é.jpg"
