@@ -2,6 +2,7 @@
 
 import csv
 import io
+import os
 import re
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from frcnn.suspects import run
 from frcnn.suspects.evidence import LEAST_SCORE
 from frcnn.suspects.findings import Suspects
 from frcnn.suspects.run import DETECTIONS, detections_of, find_suspects
+from frcnn.suspects.words import words
 from frcnn.weights.build import build
 from frcnn.weights.model_file import save_model
 
@@ -164,6 +166,17 @@ def test_names_in_any_script_come_back_from_the_table(make_voc, tmp_path, monkey
     assert "자료" in (tmp_path / "out" / "suspects.html").read_text(encoding="utf-8")
 
 
+def test_names_of_files_that_are_no_text(model, make_voc, tmp_path, monkeypatch):
+    odd = os.fsdecode(b"\xff")
+    root = make_voc({name: [("cat", AS_WRITTEN)] for name in PICTURES}, {"test": PICTURES}, name=odd)
+    monkeypatch.setattr(run, "detections_of", lambda *_, **__: seen("b"))
+    found = find_suspects(model, root, out=tmp_path / "out")
+    content = (tmp_path / "out" / "suspects.csv").read_bytes()
+    assert os.fsencode(found.suspects[0].annotation) in content
+    assert "Suspicious annotations: ?" in (tmp_path / "out" / "suspects.html").read_text(encoding="utf-8")
+    Console(file=io.TextIOWrapper(io.BytesIO(), encoding="utf-8")).print(found.to_console(words("en")))
+
+
 def test_the_same_call_writes_the_same(model, data, tmp_path, sees):
     for name in ("one", "two"):
         find_suspects(model, data, out=tmp_path / name)
@@ -176,7 +189,7 @@ def test_a_full_disk_is_a_line(model, data, tmp_path, sees, monkeypatch):
         raise FrcnnError(f"{path}: cannot be written (no space)")
 
     monkeypatch.setattr(run, "write_text", full)
-    with pytest.raises(FrcnnError, match=r"suspects\.csv: cannot be written"):
+    with pytest.raises(FrcnnError, match=r"suspects\.html: cannot be written"):
         find_suspects(model, data, out=tmp_path / "out")
 
 

@@ -179,6 +179,6 @@ def suspects(
             progress=True,
         )
         if as_json:
-            typer.echo(json.dumps(found.to_dict(words(language)), indent=1, ensure_ascii=False))
+            typer.echo(json.dumps(found.to_dict(words(language)), indent=1))
         else:
             Console().print(found.to_console(words(language)))

@@ -11,6 +11,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from frcnn.data.checking.naming import printable
 from frcnn.evaluation.reporting.texts import Texts
 from frcnn.suspects.suspect import Suspect
 
@@ -67,7 +68,7 @@ class Suspects:
         """What was compared, the first ones, and where all of them are."""
         rows = [self._table(say)] if self.suspects else [Text(say("page.none"))]
         page = [] if self.page is None else [say("console.page", page=self.page, number=len(self.suspects))]
-        return Group(*map(Text, self.lines(say)), *rows, *map(Text, page))
+        return Group(*map(_text, self.lines(say)), *rows, *map(_text, page))
 
     def _table(self, say: Texts) -> Table:
         table = Table(box=box.SIMPLE, pad_edge=False, collapse_padding=True)
@@ -79,8 +80,12 @@ class Suspects:
             line = None if suspect.annotated is None else suspect.annotated.place.line
             where = suspect.annotation.name + ("" if line is None else f":{line}")
             cells = (f"{suspect.suspicion:.2f}", say(f"kind.{suspect.kind}"), where, suspect.remedy_in_words(say))
-            table.add_row(str(suspect.rank), *map(Text, cells))
+            table.add_row(str(suspect.rank), *map(_text, cells))
         return table
+
+
+def _text(words: str) -> Text:
+    return Text(printable(words))
 
 
 _NOBODY = Suspect(0, 0.0, "missing", Path(), 0, Path(), None, None)

@@ -33,7 +33,7 @@ class Card(NamedTuple):
 def page(findings: Suspects, dataset: Dataset, say: Texts) -> str:
     """The page; whatever is not our own markup is escaped. Raises DataError for a picture that cannot be read."""
     counts = Counter(suspect.kind for suspect in findings.suspects)
-    return _template().render(
+    text = _template().render(
         say=say,
         title=say("page.title", name=", ".join(path.name or str(path) for path in findings.data)),
         lines=findings.lines(say),
@@ -42,6 +42,7 @@ def page(findings: Suspects, dataset: Dataset, say: Texts) -> str:
         annotated=css(ANNOTATED),
         proposed=css(PROPOSED),
     )
+    return text.encode("utf-8", "replace").decode("utf-8")  # names of files may hold bytes that are no text
 
 
 @cache

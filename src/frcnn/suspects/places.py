@@ -2,11 +2,12 @@
 
 from pathlib import Path
 from typing import NamedTuple
-from xml.parsers import expat
 
+from frcnn.data.checking.voc_statements import element_lines
 from frcnn.data.dataset import Dataset
 from frcnn.data.examples import Examples
 from frcnn.data.index import NO_IDENTITY, Kind
+from frcnn.data.voc import parse_content, read_content
 from frcnn.data.yolo import read_labels
 from frcnn.errors import DataError
 
@@ -37,25 +38,14 @@ def line_of(annotation: Path, kind: Kind, number: int) -> int | None:
         return None
     try:
         lines = _lines_of_xml(annotation) if kind == "voc" else [item.line for item in read_labels(annotation)]
-    except (OSError, expat.ExpatError, DataError):  # it was read before: somebody is at work on it
+    except (OSError, DataError):  # it was read before: somebody is at work on it
         return None
     return lines[number - 1] if number <= len(lines) else None
 
 
 def _lines_of_xml(path: Path) -> list[int]:
     """Of each <object> right below the root."""
-    parser, depth, lines = expat.ParserCreate(), 0, []
-
-    def begin(name: str, _: object) -> None:
-        nonlocal depth
-        depth += 1
-        if name == "object" and depth == 2:
-            lines.append(parser.CurrentLineNumber)
-
-    def end(_: str) -> None:
-        nonlocal depth
-        depth -= 1
-
-    parser.StartElementHandler, parser.EndElementHandler = begin, end
-    parser.Parse(path.read_bytes(), True)
-    return lines
+    content = read_content(path)
+    root = parse_content(path, content)
+    lines = dict(zip(root.iter(), element_lines(content), strict=True))
+    return [lines[element] for element in root.findall("object")]

@@ -13,7 +13,7 @@ from frcnn.device import Precision, check_precision, choose_device
 from frcnn.errors import UsageError
 from frcnn.evaluation.reporting.texts import Language, Texts
 from frcnn.evaluation.run import Progress, evaluate_model
-from frcnn.files import file_in_the_way, make_folder, write_text
+from frcnn.files import file_in_the_way, make_folder, write_text, written_whole
 from frcnn.model.detector import FasterRCNN
 from frcnn.predict import open_model
 from frcnn.progress import progress_bar
@@ -153,6 +153,7 @@ def _findings(
 def _written(findings: Suspects, dataset: Dataset, out: Path, say: Texts) -> Suspects:
     """Both files whole, the page last."""
     findings = replace(findings, page=make_folder(out) / "suspects.html")
-    write_text(out / "suspects.csv", findings.to_csv(say))
+    with written_whole(out / "suspects.csv") as aside:  # names of files may hold bytes that are no text: they stay
+        aside.write_text(findings.to_csv(say), encoding="utf-8", errors="surrogateescape")
     write_text(out / "suspects.html", page(findings, dataset, say))
     return findings
