@@ -191,6 +191,15 @@ def test_boxes_of_any_colour_the_first_on_top_and_dashed_ones_above() -> None:
     assert over.getpixel((40, 60)) == blue
 
 
+@pytest.mark.parametrize("least", [2, 3, 5])
+def test_lines_are_as_wide_as_asked_and_a_solid_one_is_seen_below_a_dashed_one(least: int) -> None:
+    red, blue = (250, 0, 0), (0, 0, 250)
+    box = (40.0, 60.0, 100.0, 120.0)
+    drawn = draw_boxes(canvas(), [Labelled(box, "", red)], [Labelled(box, "", blue)], least)
+    across = [drawn.getpixel((x, 60 + 2 * least)) for x in range(40, 40 + least + 1)]  # the first dash begins at 60
+    assert across == [blue] * (least - 1) + [red, BLACK]
+
+
 def test_a_box_without_a_label_has_no_tag() -> None:
     plain, tagged = (
         draw_boxes(canvas(), [Labelled((40.0, 60.0, 100.0, 120.0), words, WHITE)]) for words in ("", "cat")

@@ -41,11 +41,12 @@ class _Canvas:
     """A picture being drawn on, sizes in proportion to it, and where its labels lie so far."""
 
     picture: Image.Image
+    least_line: int
     labels: list[Rectangle] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.pen = ImageDraw.Draw(self.picture)
-        self.line = max(2, round(max(self.picture.size) / 250))
+        self.line = max(self.least_line, round(max(self.picture.size) / 250))
         self.font_size = max(12, round(max(self.picture.size) / 40))
 
 
@@ -64,12 +65,15 @@ def draw_detections(image: Image.Image, detections: Detections, truth: Target | 
     return draw_boxes(image, solid, [] if truth is None else _truth_boxes(truth.to("cpu"), detections))
 
 
-def draw_boxes(image: Image.Image, solid: Sequence[Labelled], dashed: Sequence[Labelled] = ()) -> Image.Image:
+def draw_boxes(
+    image: Image.Image, solid: Sequence[Labelled], dashed: Sequence[Labelled] = (), least_line: int = 2
+) -> Image.Image:
     """A copy of `image` in RGB with boxes in solid lines, the first on top, and over them boxes in dashed ones.
 
-    The labels of the solid boxes choose their places in turn; those of the dashed ones stand where one is free.
+    The labels of the solid boxes choose their places in turn; those of the dashed ones stand where one is free. Solid
+    lines are `least_line` pixels wide or more, dashed ones one less, so that a solid one is seen below.
     """
-    canvas = _Canvas(image.copy().convert("RGB"))
+    canvas = _Canvas(image.copy().convert("RGB"), least_line)
     for box, _, colour in reversed(solid):
         _draw_box(canvas, _whole_pixels(box, image.size), colour)
     for box, _, colour in dashed:

@@ -1,9 +1,12 @@
+import csv
+import io
 import json
 import os
 import shutil
 from typing import get_args
 
 import pytest
+import torch
 from data_sets import name_of, write_coco, write_voc, write_yolo
 from localhost import serving
 from plants import COCO_PLANTS, LIST_PLANTS, VOC_PLANTS, YOLO_PLANTS
@@ -13,6 +16,10 @@ from frcnn import fetching
 from frcnn.cli.data import DataSetName
 from frcnn.data.archives import PUBLISHED
 from frcnn.data.dataset import load_dataset
+from frcnn.structures import Detections
+from frcnn.suspects import run as suspects_run
+from frcnn.weights.build import build
+from frcnn.weights.model_file import save_model
 
 
 def test_sample_writes_a_data_set_and_says_what_to_do_with_it(run, tmp_path):
@@ -184,3 +191,74 @@ class TestCheck:
 
 def test_the_names_of_the_command_are_those_of_the_table():
     assert get_args(DataSetName) == tuple(PUBLISHED)
+
+
+class TestSuspects:
+    """A row a doubt, for people and for programs."""
+
+    @pytest.fixture
+    def model(self, tmp_path):
+        path = tmp_path / "model.safetensors"
+        save_model(build("tiny", ["cat", "dog"]), path)
+        return path
+
+    @pytest.fixture
+    def sees_a_dog_in_d(self, monkeypatch):
+        """In d a dog where a cat is annotated, in all others what is annotated."""
+
+        def detections_of(_, dataset, **__):
+            box = torch.tensor([[10.0, 10.0, 50.0, 40.0]])
+            return [
+                Detections(box, torch.tensor([0.98]), torch.tensor([int(one.picture.stem == "d")]), ("cat", "dog"))
+                for one in dataset.examples
+            ]
+
+        monkeypatch.setattr(suspects_run, "detections_of", detections_of)
+
+    @pytest.fixture
+    def data(self, make_voc):
+        names = "abcdefghijkl"
+        return make_voc({name: [("cat", (11, 11, 50, 40))] for name in names}, {"test": names, "train": "a"})
+
+    @pytest.mark.usefixtures("sees_a_dog_in_d")
+    def test_a_list_a_table_and_a_page(self, run, model, data, tmp_path):
+        outcome = run("data", "suspects", model, data, "--out", tmp_path / "out", "--device", "cpu")
+        assert outcome.status == 0
+        assert "12 pictures with 12 objects (test)" in outcome.out
+        assert "d.xml:2" in outcome.out
+        assert {path.name for path in (tmp_path / "out").iterdir()} == {"suspects.html", "suspects.csv"}
+
+    @pytest.mark.usefixtures("sees_a_dog_in_d")
+    def test_json_is_the_table(self, run, model, data, tmp_path):
+        outcome = run("data", "suspects", model, data, "--out", tmp_path / "out", "--json", "--lang", "ko", "--top", 1)
+        assert outcome.status == 0
+        (row,) = json.loads(outcome.out)["suspects"]
+        assert (row["kind"], row["annotated_class"], row["proposed_class"], row["line"]) == ("class", "cat", "dog", 2)
+        assert row["remedy"] == "cat보다 dog에 가깝지 않습니까?"
+        (told,) = csv.DictReader(io.StringIO((tmp_path / "out" / "suspects.csv").read_text(encoding="utf-8")))
+        assert told == {name: "" if value is None else str(value) for name, value in row.items()}
+
+    @pytest.mark.parametrize(
+        ("words", "reason"),
+        [
+            (["--folds", 1], "--folds"),
+            (["--folds", 2, "--split", "test"], "nothing is ever trained on test"),
+            (["--set", "train.steps=1"], "add --folds"),
+            (["--top", 0], "--top"),
+            (["--lang", "de"], "--lang"),
+        ],
+    )
+    def test_wrong_usage_is_a_line_and_2(self, run, model, data, tmp_path, words, reason):
+        outcome = run("data", "suspects", model, data, "--out", tmp_path / "out", *words)
+        assert outcome.status == 2
+        assert reason in outcome.error
+        assert outcome.error.count("\n") == 1
+        assert not (tmp_path / "out").exists()
+
+    def test_what_fails_is_a_line_and_1(self, run, model, data, tmp_path):
+        (data / "JPEGImages" / "d.jpg").write_bytes(b"no picture")
+        outcome = run("data", "suspects", model, data, "--out", tmp_path / "out")
+        assert outcome.status == 1
+        assert "d.jpg" in outcome.error.splitlines()[-1]
+        absent = run("data", "suspects", tmp_path / "absent.safetensors", data, "--out", tmp_path / "out")
+        assert (absent.status, absent.error.count("\n")) == (1, 1)

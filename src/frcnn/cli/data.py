@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from frcnn.cli.arguments import DebugOption, JsonOption
+from frcnn.cli.arguments import DebugOption, DeviceOption, JsonOption, ModelArgument, PrecisionOption
 from frcnn.cli.errors import FAILED, one_line_errors
 
 Format = Literal["voc", "coco", "yolo"]
@@ -16,7 +16,7 @@ app = typer.Typer(epilog="Example: frcnn data sample runs/sample", rich_markup_m
 
 @app.callback()
 def _root() -> None:
-    """Make, fetch, check or convert a data set."""
+    """Make, fetch, check, convert or doubt a data set."""
 
 
 @app.command("sample", epilog="Example: frcnn data sample runs/sample")
@@ -115,3 +115,70 @@ def convert(
         with progress_bar("converting") as progress:
             converted = run([source], folder, to, bad_boxes=bad_boxes, pictures=pictures, progress=progress)
         typer.echo(converted.describe())
+
+
+@app.command("suspects", epilog="Example: frcnn data suspects runs/voc/best.safetensors VOCdevkit/VOC2007 --split test")
+def suspects(
+    model: ModelArgument,
+    data: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Data sets.", show_default=False)],
+    split: Annotated[
+        Literal["train", "val", "trainval", "test"] | None,
+        typer.Option("--split", help="Which part (default: test; with --folds all the others)."),
+    ] = None,
+    out: Annotated[
+        Path, typer.Option("--out", metavar="DIR", help="The folder for suspects.html and suspects.csv.")
+    ] = Path("runs/suspects"),
+    folds: Annotated[
+        int | None,
+        typer.Option(
+            "--folds",
+            min=2,
+            help="Train so many models as MODEL was, or a preset; each looks at pictures it has not seen.",
+        ),
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE...", help="With --folds: settings of the trainings, as in train."),
+    ] = None,
+    top: Annotated[int, typer.Option("--top", min=1, help="At most so many rows.")] = 200,
+    language: Annotated[Literal["en", "ko"], typer.Option("--lang", help="The language of page and remedies.")] = "en",
+    bad_boxes: Annotated[
+        Literal["refuse", "skip"], typer.Option("--bad-boxes", help="What to do about boxes that cannot be.")
+    ] = "refuse",
+    batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Pictures at a time.")] = 1,
+    device: DeviceOption = "auto",
+    precision: PrecisionOption = "float32",
+    as_json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Rank annotations that are probably wrong, by what a model detects: missing, misnamed, misplaced, or of nothing.
+
+    MODEL must not have been trained on these pictures: it would repeat their mistakes. For those, use --folds.
+    """
+    with one_line_errors(debug):
+        import json
+
+        from rich.console import Console
+
+        from frcnn.suspects.run import find_suspects
+        from frcnn.suspects.words import words
+
+        found = find_suspects(
+            model,
+            data,
+            split,
+            out,
+            folds=folds or 0,
+            top=top,
+            language=language,
+            overrides=settings or (),
+            bad_boxes=bad_boxes,
+            batch_size=batch_size,
+            device=device,
+            precision=precision,
+            progress=True,
+        )
+        if as_json:
+            typer.echo(json.dumps(found.to_dict(words(language)), indent=1))
+        else:
+            Console().print(found.to_console(words(language)))

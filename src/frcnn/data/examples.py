@@ -44,12 +44,17 @@ class Chosen:
         before = np.cumsum(counts) - counts
         return np.repeat(begins - before, counts) + np.arange(int(counts.sum()))
 
+    def sound_rows(self, place: int) -> Int[np.ndarray, " G"]:
+        """The rows of the sound boxes of the picture at a place among these."""
+        number = int(self.pictures[place])
+        rows = np.arange(self.index.first_object[number], self.index.first_object[number + 1])
+        return rows[self.index.faults[rows] == 0]
+
     def example(self, place: int) -> Example:
         """The picture at a place among these, with its sound boxes."""
         index, number = self.index, int(self.pictures[place])
         height, width = index.sizes[number].tolist()
-        rows = np.arange(index.first_object[number], index.first_object[number + 1])
-        rows = rows[index.faults[rows] == 0]
+        rows = self.sound_rows(place)
         borders = np.array((width, height, width, height), np.float32)
         boxes = np.minimum(np.maximum(index.boxes[rows], 0), borders)  # faster than torch for a few numbers
         target = Target(
@@ -101,6 +106,11 @@ class Examples(Sequence[Example]):
         """The file of one, without its objects."""
         part, place = self._place(number)
         return part.root / part.index.picture_names[int(part.pictures[place])]
+
+    def rows_of(self, number: int) -> tuple[Index, Int[np.ndarray, " G"]]:
+        """The index that one comes from, and the rows of its objects there."""
+        part, place = self._place(number)
+        return part.index, part.sound_rows(place)
 
     def count_bad_boxes(self) -> int:
         """Objects whose boxes are left out."""

@@ -57,5 +57,5 @@ def test_values_stand_in_their_places() -> None:
 
 
 def test_a_language_that_is_not_there() -> None:
-    with pytest.raises(UsageError, match="'de': the report is written in en or ko"):
+    with pytest.raises(UsageError, match="'de': the page is written in en or ko"):
         texts("de")

@@ -1,4 +1,4 @@
-"""The words of the page, one table for each language."""
+"""The words of a page, one table for each language."""
 
 import tomllib
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ LANGUAGES: tuple[Language, ...] = get_args(Language)
 
 @dataclass(frozen=True)
 class Texts:
-    """What the page says, by "section.key"."""
+    """What a page says, by "section.key"."""
 
     language: str
     words: Mapping[str, str]
@@ -25,9 +25,14 @@ class Texts:
 
 
 def texts(language: str) -> Texts:
-    """The table of a language. Raises UsageError where there is none."""
+    """The report's table of a language. Raises UsageError where there is none."""
+    return texts_of("frcnn.evaluation.reporting", language)
+
+
+def texts_of(package: str, language: str) -> Texts:
+    """The table that lies in a package's texts/. Raises UsageError where there is none of the language."""
     if language not in LANGUAGES:
-        raise UsageError(f"language {language!r}: the report is written in {' or '.join(LANGUAGES)}")
-    file = resources.files("frcnn.evaluation.reporting") / "texts" / f"{language}.toml"
+        raise UsageError(f"language {language!r}: the page is written in {' or '.join(LANGUAGES)}")
+    file = resources.files(package) / "texts" / f"{language}.toml"
     sections = tomllib.loads(file.read_text(encoding="utf-8"))
     return Texts(language, {f"{name}.{key}": text for name, keys in sections.items() for key, text in keys.items()})

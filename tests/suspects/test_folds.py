@@ -1,0 +1,170 @@
+"""Cross-validation: who is trained on what, and what becomes of what was begun."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from rich.console import Console
+
+from frcnn.config import load_preset, to_toml
+from frcnn.data.dataset import load_dataset, training_splits
+from frcnn.data.sample import write_sample
+from frcnn.errors import ConfigError, UsageError
+from frcnn.structures import Detections
+from frcnn.suspects import folds
+from frcnn.suspects.folds import cross_validated, fold_of_each, recipe_of, write_fold
+
+SMALL = (
+    "model.input.short_side=64",
+    "model.input.long_side=96",
+    "train.batch_size=2",
+    "train.steps=2",
+    "data.workers=0",
+)
+
+
+class TestRecipe:
+    """How models are trained."""
+
+    def test_of_a_preset(self):
+        recipe = recipe_of("tiny", ["train.steps=7"])
+        assert (recipe.preset, recipe.is_run, recipe.config.train.steps) == ("tiny", False, 7)
+        assert (recipe.config.data.validation, recipe.config.train.trackers) == (0, ())
+
+    def test_of_the_run_of_a_model(self, tmp_path):
+        config = load_preset("tiny").model_dump()
+        config["train"] |= {"seed": 5, "patience": 3, "trackers": ("wandb",)}
+        (tmp_path / "config.toml").write_text(to_toml(load_preset("tiny").model_validate(config)))
+        recipe = recipe_of(tmp_path / "best.safetensors", ["train.steps=7"])
+        assert (recipe.preset, recipe.is_run) == ("tiny", True)
+        train = recipe.config.train
+        assert (train.seed, train.steps, train.patience, train.trackers) == (5, 7, 0, ())
+
+    def test_what_is_not_known_is_said(self, tmp_path):
+        with pytest.raises(UsageError, match=r"there is no .*config.toml: name a model in its run's folder"):
+            recipe_of(tmp_path / "best.safetensors", [])
+        with pytest.raises(ConfigError, match=r"train\.steps"):
+            recipe_of("tiny", ["train.stepps=7"])
+
+
+def test_parts_are_of_equal_size_and_the_same_every_time():
+    parts = fold_of_each(11, 3)
+    assert sorted(np.bincount(parts).tolist()) == [3, 4, 4]
+    assert parts.tolist() == fold_of_each(11, 3).tolist()
+    assert parts.tolist() != sorted(parts.tolist())
+
+
+def test_a_fold_holds_every_picture_once(voc_set, tmp_path):
+    dataset = load_dataset([voc_set], "trainval")
+    left_out = np.array([False, True, False, True])
+    for _ in range(2):  # what is there already is written anew
+        write_fold(dataset, left_out, tmp_path / "fold")
+    learnt, nothing = training_splits([tmp_path / "fold"], validation=0, seed=0)
+    tested = load_dataset([tmp_path / "fold"], "test")
+    assert nothing is None
+    assert learnt.class_names == dataset.class_names
+    for part, numbers in ((learnt, (0, 2)), (tested, (1, 3))):
+        assert len(part) == 2
+        for copy, number in zip(part.examples, numbers, strict=True):
+            example = dataset.examples[number]
+            assert copy.picture.name == f"{number:08d}.jpg"
+            assert copy.picture.read_bytes() == example.picture.read_bytes()
+            assert torch.equal(copy.target.boxes, example.target.boxes)
+            assert torch.equal(copy.target.class_ids, example.target.class_ids)
+
+
+def test_difficult_objects_stay_so(make_voc, tmp_path):
+    root = make_voc({"a": [("cat", (1, 1, 20, 30), True), ("cat", (5, 5, 40, 40))]}, {"trainval": ["a"]})
+    write_fold(load_dataset([root], "trainval"), np.array([False]), tmp_path / "fold")
+    (example,) = load_dataset([tmp_path / "fold"], "train").examples
+    assert example.target.ignored.tolist() == [True, False]
+
+
+@pytest.fixture
+def pretended(monkeypatch):
+    """Trainings that only tell what they were asked, and models that are their own path."""
+    asked = []
+
+    def train(preset, data, out, **options):
+        asked.append((load_dataset([data], "train"), out, options))
+        out.mkdir(parents=True)
+        return out
+
+    monkeypatch.setattr(folds, "train", train)
+    monkeypatch.setattr(folds, "load_model", lambda path: path)
+    return asked
+
+
+def test_nobody_looks_at_what_it_has_learnt(voc_set, tmp_path, pretended):
+    """The detection on each picture says which training gave it, and in classes of another order."""
+    dataset = load_dataset([voc_set], "trainval", ("dog", "cat"))
+    calls = iter(range(9))
+
+    def detect(model: Path, part):
+        number = next(calls)
+        assert model == pretended[number][1] / "last.safetensors"
+        return [
+            Detections(torch.tensor([[0.0, 0.0, 1.0, number]]), torch.ones(1), torch.tensor([1]), part.class_names)
+            for _ in part.examples
+        ]
+
+    console = Console(file=io.StringIO(), width=200)
+    found = cross_validated(dataset, recipe_of("tiny", []), 3, tmp_path, detect, "cpu", console)
+    part_of = fold_of_each(4, 3).tolist()
+    assert [int(one.boxes[0, 3]) for one in found] == part_of
+    assert all(one.class_names == ("dog", "cat") and one.class_ids.tolist() == [0] for one in found)  # dog
+    learnt = [{int(example.picture.stem) for example in data.examples} for data, _, _ in pretended]
+    assert all(learnt[part].isdisjoint({number}) for number, part in enumerate(part_of))
+    assert "Fold 2 of 3: 3 pictures to train on, 1 left out" in console.file.getvalue()
+
+
+def test_other_annotations_begin_anew(voc_set, tmp_path, pretended):
+    def look(names) -> set[str]:
+        dataset = load_dataset([voc_set], "trainval", names)
+        nothing = Detections(torch.zeros(0, 4), torch.zeros(0), torch.zeros(0, dtype=torch.long), ("cat", "dog"))
+        console = Console(file=io.StringIO())
+        cross_validated(dataset, recipe_of("tiny", []), 2, tmp_path, lambda _, p: [nothing] * len(p), "cpu", console)
+        return {path.name for path in tmp_path.glob("folds-*")}
+
+    first = look(("cat", "dog"))
+    path = voc_set / "Annotations" / "000002.xml"
+    path.write_text(path.read_text().replace("dog", "cat", 1))
+    assert len(look(("cat", "dog"))) == 2
+    assert len(first) == 1
+
+
+def test_more_parts_than_pictures_are_refused(voc_set, tmp_path):
+    dataset = load_dataset([voc_set], "trainval")
+    with pytest.raises(UsageError, match="only 4 pictures"):
+        cross_validated(dataset, recipe_of("tiny", []), 5, tmp_path, lambda *_: [], "cpu", Console())
+
+
+@pytest.mark.slow
+def test_real_trainings_that_are_stopped_go_on(tmp_path, monkeypatch):
+    data = write_sample(tmp_path / "sample", 12)
+    dataset, _ = training_splits([data], validation=0, seed=0)
+    recipe = recipe_of("tiny", SMALL)
+    said = io.StringIO()
+    real, stops = folds.train, [False, True]
+
+    def train(*arguments, **options):
+        real(*arguments, **options)
+        if stops and stops.pop(0):
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(folds, "train", train)
+
+    def detect(model, part):
+        assert model.class_names == part.class_names
+        nothing = Detections(torch.zeros(0, 4), torch.zeros(0), torch.zeros(0, dtype=torch.long), part.class_names)
+        return [nothing] * len(part)
+
+    with pytest.raises(KeyboardInterrupt):
+        cross_validated(dataset, recipe, 2, tmp_path, detect, "cpu", Console(file=said, width=200))
+    assert "The same command goes on from there." in said.getvalue()
+    assert "Resuming" not in said.getvalue()
+    found = cross_validated(dataset, recipe, 2, tmp_path, detect, "cpu", Console(file=said, width=200))
+    assert said.getvalue().count("Resuming after step 2.") == 2
+    assert len(found) == len(dataset)
