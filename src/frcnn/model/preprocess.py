@@ -76,9 +76,8 @@ def _check_picture(image: Tensor) -> None:
 
 def _batch_size(sizes: Sequence[tuple[int, int]], padding: str, canvas: tuple[int, int]) -> tuple[int, int]:
     height, width = (max(least, *(size[axis] for size in sizes)) for axis, least in enumerate(canvas))
-    if padding == "torchvision":
-        return tuple(-(-side // TORCHVISION_MULTIPLE) * TORCHVISION_MULTIPLE for side in (height, width))
-    return height, width
+    multiple = TORCHVISION_MULTIPLE if padding == "torchvision" else 1
+    return -(-height // multiple) * multiple, -(-width // multiple) * multiple
 
 
 def _needs_torch(image: Tensor, size: tuple[int, int], rule: InputConfig) -> bool:
