@@ -89,7 +89,8 @@ def test_one_pass_gives_what_the_steps_one_after_another_give(rule, size):
 
 
 def test_the_gradient_of_a_picture_is_what_a_step_along_it_gains():
-    image, rule = torch.rand(3, 20, 30, dtype=torch.float64), MODERN.model_copy(update={"short_side": 40})
+    rule = MODERN.model_copy(update={"short_side": 16, "padding": "exact"})
+    image = torch.rand(3, 5, 7, dtype=torch.float64)
     assert torch.autograd.gradcheck(lambda i: preprocess([i], rule).pixels, (image.requires_grad_(),))
 
 

@@ -80,7 +80,7 @@ def unmatched(pair: Pair, images: list[Tensor]) -> list[int]:
     return counts
 
 
-@pytest.mark.parametrize("preset", some_slow("resnet50_fpn_v2"))
+@pytest.mark.parametrize("preset", some_slow("resnet50_fpn", "resnet50_fpn_v2"))
 def test_detections_are_torchvisions(preset: str) -> None:
     """All of them in float64; in float32 rounding may decide a tie: an IoU at the threshold, the hundredth place."""
     pair = make_pair(preset, (192, 320), proposals=150)
