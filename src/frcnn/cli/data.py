@@ -1,22 +1,24 @@
 """`frcnn data`: what is done with data sets alone."""
 
+import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from frcnn.cli.arguments import DebugOption
+from frcnn.cli.arguments import DebugOption, JsonOption
 from frcnn.cli.errors import one_line_errors
 
 Format = Literal["voc", "coco", "yolo"]
 DataSetName = Literal["voc2007", "voc2012", "coco2017"]
+PIPE_WIDTH = 200
 
 app = typer.Typer(epilog="Example: frcnn data sample runs/sample", rich_markup_mode=None)
 
 
 @app.callback()
 def _root() -> None:
-    """Make, fetch or convert a data set."""
+    """Make, fetch or convert a data set; ask what suits one."""
 
 
 @app.command("sample", epilog="Example: frcnn data sample runs/sample")
@@ -78,3 +80,39 @@ def convert(
         with progress_bar("converting") as progress:
             converted = run([source], folder, to, bad_boxes=bad_boxes, pictures=pictures, progress=progress)
         typer.echo(converted.describe())
+
+
+@app.command("anchors", epilog="Example: frcnn data anchors VOCdevkit/VOC2007 --preset resnet50_fpn")
+def anchors(
+    paths: Annotated[
+        list[Path], typer.Argument(metavar="PATH...", help="A data set; several may follow.", show_default=False)
+    ],
+    preset: Annotated[
+        str, typer.Option("--preset", metavar="PRESET", help="A name from `frcnn presets`.")
+    ] = "mobilenet_v2_fpn",
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE...",
+            help="What `frcnn train` will be told, such as model.input.short_side=480; several may follow.",
+        ),
+    ] = None,
+    as_json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """How well a preset's anchors fit your objects; which sizes, ratios and picture size would fit them better."""
+    with one_line_errors(debug):
+        import json
+
+        from rich.console import Console
+
+        from frcnn.data.anchor_advice.advice import advise_on_anchors
+
+        advice = advise_on_anchors(paths, preset, settings or ())
+        if as_json:
+            typer.echo(json.dumps(advice.as_dict(), indent=1))
+            return
+        Console(width=None if sys.stdout.isatty() else PIPE_WIDTH).print(advice.to_tables())
+        for line in advice.describe():
+            typer.echo(line)
