@@ -2,6 +2,7 @@ import csv
 import io
 import json
 import os
+import shlex
 import shutil
 from typing import get_args
 
@@ -14,10 +15,12 @@ from small_archives import SERVED, SMALL, TERMS
 
 from frcnn import fetching
 from frcnn.cli.data import DataSetName
+from frcnn.config import load_preset
 from frcnn.data.archives import PUBLISHED
 from frcnn.data.dataset import load_dataset
 from frcnn.structures import Detections
 from frcnn.suspects import run as suspects_run
+from frcnn.training.settings import settle
 from frcnn.weights.build import build
 from frcnn.weights.model_file import save_model
 
@@ -262,3 +265,60 @@ class TestSuspects:
         assert "d.jpg" in outcome.error.splitlines()[-1]
         absent = run("data", "suspects", tmp_path / "absent.safetensors", data, "--out", tmp_path / "out")
         assert (absent.status, absent.error.count("\n")) == (1, 1)
+
+
+class TestAnchors:
+    @pytest.fixture(autouse=True)
+    def _quick(self, monkeypatch):
+        """Only pictures of the same size are tried."""
+        monkeypatch.setattr("frcnn.data.anchor_advice.advice.LARGER", ())
+
+    @pytest.fixture
+    def cells(self, make_voc):
+        """Squares of 34 px, between two of the preset's sizes, and boxes that cannot be."""
+        pictures = {f"p{place}": [("cell", (place, place, place + 33, place + 33))] for place in range(20, 190, 17)} | {
+            "bad": [("cell", (50, 50, 50, 50)), ("cell", (60, 60, 40, 90))]
+        }
+        return make_voc(pictures, splits={"train": list(pictures)}, size=(240, 320))
+
+    def test_the_last_line_trains_as_advised(self, run, cells, tmp_path):
+        outcome = run("data", "anchors", cells, "--preset", "tiny", "--set", "data.bad_boxes=skip", "data.validation=0")
+        assert (outcome.status, outcome.error) == (0, "")
+        *_, last = outcome.out.splitlines()
+        words = shlex.split(last)
+        assert words[:6] == ["frcnn", "train", "tiny", "--data", str(cells), "--set"]
+        assert words[6:8] == ["data.bad_boxes=skip", "data.validation=0"]
+        assert words[8].startswith("model.anchors.sizes=[[")
+        assert outcome.out.startswith(
+            "tiny, short side 240, long side up to 400: 11 pictures, 10 objects, bad boxes left out: 2"
+        )
+        settings = settle("tiny", tmp_path, config=None, overrides=words[6:], precision=None, resume=False)
+        assert settings.model.anchors.sizes != load_preset("tiny").model.anchors.sizes
+
+    def test_as_json(self, run, cells):
+        outcome = run("data", "anchors", cells, "--preset", "tiny", "--set", "data.bad_boxes=skip", "--json")
+        assert (outcome.status, outcome.error) == (0, "")
+        values = json.loads(outcome.out)
+        assert (values["preset"], values["skipped_boxes"]) == ("tiny", 2)
+        assert values["suggestions"][0]["settings"][0] == "data.bad_boxes=skip"
+
+    def test_bad_boxes_are_refused_unless_they_are_to_be_skipped(self, run, cells):
+        outcome = run("data", "anchors", cells, "--preset", "tiny")
+        assert (outcome.status, outcome.out) == (1, "")
+        assert "bad.xml" in outcome.error
+        assert "data.bad_boxes=skip" in outcome.error
+
+    @pytest.mark.parametrize(
+        ("words", "status", "reason"),
+        [
+            (["nowhere"], 1, "nowhere"),
+            (["nowhere", "--preset", "tinny"], 2, "did you mean tiny?"),
+            (["nowhere", "--set", "model.anchors.size=[[1]]"], 2, "did you mean model.anchors.sizes?"),
+            ([], 2, "PATH"),
+        ],
+    )
+    def test_what_is_wrong_is_a_line(self, run, words, status, reason):
+        outcome = run("data", "anchors", *words)
+        assert outcome.status == status
+        assert reason in outcome.error
+        assert outcome.error.count("\n") == 1

@@ -16,7 +16,7 @@ app = typer.Typer(epilog="Example: frcnn data sample runs/sample", rich_markup_m
 
 @app.callback()
 def _root() -> None:
-    """Make, fetch, check, convert or doubt a data set."""
+    """Make, fetch, check, convert or doubt a data set; ask what suits one."""
 
 
 @app.command("sample", epilog="Example: frcnn data sample runs/sample")
@@ -115,6 +115,42 @@ def convert(
         with progress_bar("converting") as progress:
             converted = run([source], folder, to, bad_boxes=bad_boxes, pictures=pictures, progress=progress)
         typer.echo(converted.describe())
+
+
+@app.command("anchors", epilog="Example: frcnn data anchors VOCdevkit/VOC2007 --preset resnet50_fpn")
+def anchors(
+    paths: Annotated[
+        list[Path], typer.Argument(metavar="PATH...", help="A data set; several may follow.", show_default=False)
+    ],
+    preset: Annotated[
+        str, typer.Option("--preset", metavar="PRESET", help="A name from `frcnn presets`.")
+    ] = "mobilenet_v2_fpn",
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE...",
+            help="What `frcnn train` will be told, such as model.input.short_side=480; several may follow.",
+        ),
+    ] = None,
+    as_json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """How well a preset's anchors fit your objects; which sizes, ratios and picture size would fit them better."""
+    with one_line_errors(debug):
+        import json
+
+        from rich.console import Console
+
+        from frcnn.data.anchor_advice.advice import advise_on_anchors
+
+        advice = advise_on_anchors(paths, preset, settings or ())
+        if as_json:
+            typer.echo(json.dumps(advice.as_dict(), indent=1))
+            return
+        Console(width=None if sys.stdout.isatty() else PIPE_WIDTH).print(advice.to_tables())
+        for line in advice.describe():
+            typer.echo(line)
 
 
 @app.command("suspects", epilog="Example: frcnn data suspects runs/voc/best.safetensors VOCdevkit/VOC2007 --split test")

@@ -1,17 +1,17 @@
 """How well can the anchors of a configuration answer for the objects of a data set? Found out before training."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from frcnn.config import InputConfig, ModelConfig
+from frcnn.config import ModelConfig
 from frcnn.data.dataset import Dataset
+from frcnn.data.learnt_objects import LearntObjects, box_sizes, learnt_objects
 from frcnn.model.best_overlaps import best_overlaps
-from frcnn.model.level_grid import level_grids
-from frcnn.model.preprocess import network_size
-from frcnn.structures import Target
+from frcnn.model.level_grid import LevelGrid, level_grids
 
 WORTH_A_LINE = 0.05  # the share of weakly overlapped objects from which there is one
 NAMED_CLASSES = 5  # in one line
@@ -85,8 +85,7 @@ class AnchorFit:
 
     def _what_would_fit_them(self) -> str:
         """By what most of the weakly overlapped are: smaller than all anchors, larger, or of another shape or place."""
-        boxes = self.boxes[self.weak]
-        middle = float((boxes[:, 2:] - boxes[:, :2]).prod(dim=1).sqrt().median())
+        middle = float(box_sizes(self.boxes[self.weak]).median())
         sizes = [size for of_level in self.config.anchors.sizes for size in of_level]
         if middle < min(sizes):
             return (
@@ -104,24 +103,10 @@ class AnchorFit:
 
 def anchor_fit(dataset: Dataset, config: ModelConfig) -> AnchorFit:
     """The fit of all objects of a data set that are learnt. Raises ConfigError where rooms do not fit each other."""
-    targets = [example.target for example in dataset.examples]
-    learnt = torch.cat([torch.zeros(0, dtype=torch.bool), *(_is_learnt(target) for target in targets)])
-    boxes = torch.cat([torch.zeros(0, 4), *(target.boxes for target in targets)])[learnt]
-    class_ids = torch.cat([torch.zeros(0, dtype=torch.long), *(target.class_ids for target in targets)])[learnt]
-    counts = torch.tensor([len(target.boxes) for target in targets], dtype=torch.long)
-    picture = torch.arange(len(targets)).repeat_interleave(counts)[learnt]  # of each object
-    seen, scales = _as_the_network_sees(dataset, config.input)
-    boxes = boxes * scales.flip(1).repeat(1, 2)[picture]
-    overlaps = best_overlaps(boxes, seen[picture], level_grids(config), config)
-    return AnchorFit(overlaps, boxes, class_ids, dataset.class_names, config)
+    return fit_of(learnt_objects(dataset), config, level_grids(config))
 
 
-def _is_learnt(target: Target) -> Bool[Tensor, " G"]:
-    return torch.ones(len(target.boxes), dtype=torch.bool) if target.ignored is None else ~target.ignored
-
-
-def _as_the_network_sees(dataset: Dataset, rule: InputConfig) -> tuple[Int[Tensor, "N 2"], Float[Tensor, "N 2"]]:
-    """Sizes (height, width) in the network's pixels, and network pixels per original pixel (y, x), of each picture."""
-    originals = [example.size for example in dataset.examples]
-    seen = torch.tensor([network_size(size, rule) for size in originals], dtype=torch.long).reshape(-1, 2)
-    return seen, (seen.double() / torch.tensor(originals).reshape(-1, 2)).float()
+def fit_of(objects: LearntObjects, config: ModelConfig, levels: Sequence[LevelGrid]) -> AnchorFit:
+    """The same, of objects that are gathered already; `levels` are the configuration's."""
+    boxes, sizes, class_ids = objects.as_seen(config.input)
+    return AnchorFit(best_overlaps(boxes, sizes, levels, config), boxes, class_ids, objects.class_names, config)
