@@ -1,5 +1,6 @@
 """`frcnn data`: what is done with data sets alone."""
 
+import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -10,6 +11,7 @@ from frcnn.cli.errors import FAILED, one_line_errors
 
 Format = Literal["voc", "coco", "yolo"]
 DataSetName = Literal["voc2007", "voc2012", "coco2017"]
+PIPE_WIDTH = 200
 
 app = typer.Typer(epilog="Example: frcnn data sample runs/sample", rich_markup_mode=None)
 
