@@ -2,16 +2,14 @@
 
 import base64
 from collections import Counter
-from functools import cache
 from typing import NamedTuple
-
-from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined, Template
 
 from frcnn.data.dataset import Dataset
 from frcnn.data.pictures import read_picture
 from frcnn.evaluation.reporting.colours import css
 from frcnn.evaluation.reporting.pictures import jpeg
 from frcnn.evaluation.reporting.texts import Texts
+from frcnn.pages import render_page
 from frcnn.suspects.crops import ANNOTATED, PROPOSED, crop
 from frcnn.suspects.findings import Suspects
 from frcnn.suspects.ranking import RULES
@@ -33,7 +31,10 @@ class Card(NamedTuple):
 def page(findings: Suspects, dataset: Dataset, say: Texts) -> str:
     """The page; whatever is not our own markup is escaped. Raises DataError for a picture that cannot be read."""
     counts = Counter(suspect.kind for suspect in findings.suspects)
-    text = _template().render(
+    return render_page(
+        "page.html.jinja",
+        ("frcnn.suspects", "."),
+        ("frcnn.evaluation.reporting", "page"),
         say=say,
         title=say("page.title", name=", ".join(path.name or str(path) for path in findings.data)),
         lines=findings.lines(say),
@@ -42,16 +43,6 @@ def page(findings: Suspects, dataset: Dataset, say: Texts) -> str:
         annotated=css(ANNOTATED),
         proposed=css(PROPOSED),
     )
-    return text.encode("utf-8", "replace").decode("utf-8")  # names of files may hold bytes that are no text
-
-
-@cache
-def _template() -> Template:
-    loader = ChoiceLoader([PackageLoader("frcnn.suspects", "."), PackageLoader("frcnn.evaluation.reporting", "page")])
-    environment = Environment(
-        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    return environment.get_template("page.html.jinja")
 
 
 def _card(suspect: Suspect, dataset: Dataset, say: Texts) -> Card:

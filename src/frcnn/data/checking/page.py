@@ -1,11 +1,9 @@
 """check.html: one page that tells what was found and what the data set holds, with nothing outside it."""
 
 from collections import defaultdict
-from importlib import resources
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from frcnn.data.checking.bars import bar_chart
@@ -14,6 +12,7 @@ from frcnn.data.checking.findings import Finding
 from frcnn.data.checking.naming import counted
 from frcnn.data.checking.summary import Bars, Summary
 from frcnn.files import make_folder, write_text
+from frcnn.pages import render_page
 
 SHOWN = 200  # findings of a kind: more make a page that nobody reads
 
@@ -37,9 +36,9 @@ def write_page(report: Report, folder: Path) -> Path:
 def render(report: Report) -> str:
     """The page; whatever is not our own markup is escaped."""
     summary = report.summary
-    template = (resources.files("frcnn.data.checking") / "page.html.jinja").read_text(encoding="utf-8")
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    page = environment.from_string(template).render(
+    return render_page(
+        "page.html.jinja",
+        ("frcnn.data.checking", "."),
         title=", ".join(Path(name).name for name in summary.sets) or "no data set",
         places=[*zip(summary.sets, summary.formats, strict=True)],
         tiles=_tiles(report),
@@ -49,7 +48,6 @@ def render(report: Report) -> str:
         classes=_classes(summary),
         charts=_charts(summary),
     )
-    return page.encode("utf-8", "replace").decode("utf-8")  # names of files may hold bytes that are no text
 
 
 def range_names(bars: Bars) -> list[str]:

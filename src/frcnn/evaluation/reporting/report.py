@@ -1,11 +1,8 @@
 """report.html: one page that tells a run, with nothing outside it, for a desk and a phone."""
 
 from collections.abc import Mapping
-from functools import cache
 from pathlib import Path
 from typing import Any
-
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from frcnn.config import Config, load_config, to_toml
 from frcnn.errors import FrcnnError
@@ -17,6 +14,7 @@ from frcnn.evaluation.reporting.texts import Language, Texts, texts
 from frcnn.evaluation.reporting.training_values import settings, training_charts, training_tiles
 from frcnn.evaluation.results import write_evaluation
 from frcnn.files import write_text
+from frcnn.pages import render_page
 
 NAME, ERRORS = "report.html", "errors"
 CONFIG, METRICS = "config.toml", "metrics.jsonl"  # of a run
@@ -67,16 +65,8 @@ def run_of(model: object) -> Path | None:
 
 def render(say: Texts, values: Mapping[str, Any]) -> str:
     """The page; whatever is not our own markup is escaped."""
-    return _page().render(say=say, language=say.language, **values)
-
-
-@cache
-def _page() -> Template:
-    loader = PackageLoader("frcnn.evaluation.reporting", "page")
-    environment = Environment(
-        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    return environment.get_template("report.html.jinja")
+    folder = ("frcnn.evaluation.reporting", "page")
+    return render_page("report.html.jinja", folder, say=say, language=say.language, **values)
 
 
 def _config(run: Path) -> Config | None:
