@@ -1,3 +1,4 @@
+import os
 import stat
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,6 +10,7 @@ from frcnn.files import (
     file_in_the_way,
     folder_unless_in_vain,
     folder_written_whole,
+    link_or_copy,
     make_folder,
     remove_torn_files,
     require_new_folder,
@@ -172,3 +174,20 @@ class TestFolderWrittenWhole:
                 require_new_folder(place)
             with pytest.raises(UsageError, match="name a new folder"), folder_written_whole(place):
                 pass
+
+
+def test_a_link_is_the_same_file_and_a_copy_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source, alias = tmp_path / "a.jpg", tmp_path / "alias.jpg"
+    source.write_bytes(b"picture")
+    alias.symlink_to(source)
+    link_or_copy(alias, tmp_path / "link.jpg")
+    assert (tmp_path / "link.jpg").samefile(source)
+    assert not (tmp_path / "link.jpg").is_symlink()
+
+    def refused(*_: object) -> None:
+        raise OSError("another disk")
+
+    monkeypatch.setattr(os, "link", refused)
+    link_or_copy(source, tmp_path / "copy.jpg")
+    assert (tmp_path / "copy.jpg").read_bytes() == b"picture"
+    assert not (tmp_path / "copy.jpg").samefile(source)

@@ -104,6 +104,14 @@ def folder_unless_in_vain(folder: Path, is_worth_keeping: Callable[[], bool]) ->
         raise
 
 
+def link_or_copy(source: Path, target: Path) -> None:
+    """A hard link, which takes no room; a copy where there can be none: on another disk, or one without links."""
+    try:
+        os.link(source.resolve(), target)  # the file itself, where `source` is a symbolic link to it
+    except OSError:
+        shutil.copyfile(source, target)
+
+
 @contextmanager
 def folder_written_whole(folder: Path) -> Iterator[Path]:
     """Yield a folder beside `folder`, which must be new or empty; on success it takes its place, else nothing is left.

@@ -4,7 +4,6 @@ Boxes travel as their files say them, unclipped. Pictures are copied as they are
 """
 
 import itertools
-import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from frcnn.data.entries import Entry, Writer
 from frcnn.data.index import NO_IDENTITY, Kind
 from frcnn.data.voc_writer import VocWriter
 from frcnn.data.yolo_writer import YoloWriter
-from frcnn.files import folder_written_whole, require_new_folder
+from frcnn.files import folder_written_whole, link_or_copy, require_new_folder
 
 WRITERS: Mapping[Kind, Callable[[Path, Sequence[str], Sequence[int]], Writer]] = {
     "voc": VocWriter,
@@ -106,12 +105,9 @@ def _write(
 def _bring(source: Path, target: Path, how: str) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     if how == "link":
-        try:
-            os.link(source, target)
-            return
-        except OSError:  # another disk, or one without links
-            pass
-    shutil.copyfile(source, target)
+        link_or_copy(source, target)
+    else:
+        shutil.copyfile(source, target)
 
 
 def _places(sets: Sequence[OpenSet]) -> list[Place]:

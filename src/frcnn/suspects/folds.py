@@ -4,7 +4,6 @@ data set -> K parts -> a data set each, in VOC's layout -> a training each -> de
 """
 
 import hashlib
-import os
 import random
 import shutil
 from collections.abc import Callable, Sequence
@@ -24,7 +23,7 @@ from frcnn.data.index import DIFFICULT, NO_IDENTITY
 from frcnn.data.sources import PICTURE_SUFFIXES
 from frcnn.data.voc_writer import VocWriter
 from frcnn.errors import FrcnnError, UsageError
-from frcnn.files import make_folder
+from frcnn.files import link_or_copy, make_folder
 from frcnn.model.detector import FasterRCNN
 from frcnn.structures import Detections
 from frcnn.training.checkpoint import states
@@ -111,7 +110,7 @@ def write_fold(dataset: Dataset, left_out: Bool[np.ndarray, " P"], folder: Path)
         writer = VocWriter(make_folder(folder), dataset.class_names, ())
         for number, example in enumerate(dataset.examples):
             entry = _entry(example, number, "test" if left_out[number] else "train")
-            _link(example.picture, writer.picture(entry))
+            link_or_copy(example.picture, writer.picture(entry))
             writer.add(entry)
         writer.finish()
     except OSError as error:
@@ -134,13 +133,6 @@ def _entry(example: Example, number: int, split: str) -> Entry:
         NO_IDENTITY,
         [],
     )
-
-
-def _link(source: Path, target: Path) -> None:
-    try:
-        os.link(source.resolve(), target)
-    except OSError:  # another disk, or one without links
-        shutil.copyfile(source, target)
 
 
 def _trained(data: Path, run: Path, recipe: Recipe, device: str, console: Console) -> Path:
