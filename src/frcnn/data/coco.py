@@ -18,6 +18,7 @@ from frcnn.data.index import CROWD, DIFFICULT, Index, IndexBuilder
 from frcnn.data.json_stream import stream_lists
 from frcnn.errors import DataError
 
+SIZES = {"small": (0.0, 32.0), "medium": (32.0, 96.0), "large": (96.0, math.inf)}  # of an object: the root of its area
 LISTS = frozenset({"images", "annotations", "categories"})
 OTHER_TASKS = ("captions", "image_info", "panoptic", "person_keypoints", "stuff")  # how COCO's own other files begin
 SPLIT = re.compile(r"(?<![a-z])(trainval|train|valid|validation|val|test)(?![a-z])")

@@ -3,7 +3,6 @@
 G objects.
 """
 
-import math
 from typing import NamedTuple
 
 import torch
@@ -12,11 +11,11 @@ from torch import Tensor
 
 from frcnn.config import RPNConfig
 from frcnn.data.anchor_fit import AnchorFit
+from frcnn.data.coco import SIZES
 from frcnn.data.dataset import Dataset
 from frcnn.data.learnt_objects import LearntObjects, box_sizes
 
 EASY, GOOD = 0.5, 0.7  # IoU: from .5 on a box is regressed easily, from .7 on an anchor is positive
-COCO_SIZES = {"small": (0.0, 32.0), "medium": (32.0, 96.0), "large": (96.0, math.inf)}
 NAMED_PICTURES = 3
 
 
@@ -55,7 +54,7 @@ def groups(objects: LearntObjects, fit: AnchorFit) -> list[Group]:
     """All objects, those of each of COCO's sizes in the pictures, those of each class: where there are any."""
     sizes, everything = box_sizes(objects.boxes), torch.ones(len(objects), dtype=torch.bool)
     parts = [("all", "all", everything)]
-    parts += [("size", name, (sizes >= low) & (sizes < high)) for name, (low, high) in COCO_SIZES.items()]
+    parts += [("size", name, (sizes >= low) & (sizes < high)) for name, (low, high) in SIZES.items()]
     parts += [("class", name, objects.class_ids == number) for number, name in enumerate(objects.class_names)]
     return [_group(kind, name, sizes, fit, which) for kind, name, which in parts if which.any()]
 

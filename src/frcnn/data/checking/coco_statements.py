@@ -65,10 +65,20 @@ def names_by_id(items: Iterable[Item], key: str) -> dict[int, set[str]]:
     """All names that the items of a list have for each id: of an id with two names nobody knows what it means."""
     found: dict[int, set[str]] = {}
     for item in items:
-        identity, name = whole_number(item.get("id")), item.get(key)
-        if identity is not None and isinstance(name, str) and name:
+        identity, name = whole_number(item.get("id")), _name(item, key)
+        if identity is not None and name is not None:
             found.setdefault(identity, set()).add(name)
     return found
+
+
+def _name(item: Item, key: str) -> str | None:
+    """What an item is called; None where that is no text, or none at all."""
+    name = item.get(key)
+    return name if isinstance(name, str) and name else None
+
+
+def _lacking(what: str, key: str, identity: int | None) -> str:
+    return f"{what} in the list has no {'id' if identity is None else key}: give it one, or take it out"
 
 
 def _take_down_pictures(
@@ -77,11 +87,10 @@ def _take_down_pictures(
     """The numbers of the pictures by their ids; None for an id of several."""
     numbers: dict[int, int | None] = {}
     for item, line, place in items:
-        identity, name = whole_number(item.get("id")), item.get("file_name")
-        if identity is None or not isinstance(name, str) or not name:
-            lacking = "id" if identity is None else "file_name"
-            message = f"image {place} in the list has no {lacking}: give it one, or take it out"
-            notes.findings.append(error("unreadable picture entry", part.path, line, message))
+        identity, name = whole_number(item.get("id")), _name(item, "file_name")
+        if identity is None or name is None:
+            lacking = _lacking(f"image {place}", "file_name", identity)
+            notes.findings.append(error("unreadable picture entry", part.path, line, lacking))
             continue
         if identity in numbers:
             message = f"a second image has the id {identity}: give {name} another"
@@ -109,11 +118,10 @@ def _take_down_classes(notes: Notes, path: Path, items: Sequence[Lined]) -> dict
     names = names_by_id((item for item, _, _ in items), "name")
     classes: dict[int, int | None] = {}
     for item, line, place in items:
-        identity, name = whole_number(item.get("id")), item.get("name")
-        if identity is None or not isinstance(name, str) or not name:
-            lacking = "id" if identity is None else "name"
-            message = f"category {place} in the list has no {lacking}: give it one, or take it out"
-            notes.findings.append(error("unreadable category", path, line, message))
+        identity, name = whole_number(item.get("id")), _name(item, "name")
+        if identity is None or name is None:
+            lacking = _lacking(f"category {place}", "name", identity)
+            notes.findings.append(error("unreadable category", path, line, lacking))
         elif identity in classes:
             message = f"a second category ({name}) has the id {identity}: give it another"
             notes.findings.append(error("duplicate id", path, line, message))

@@ -11,8 +11,8 @@ from frcnn.data.box_faults import SOUND
 from frcnn.data.checking.class_rules import count_objects
 from frcnn.data.checking.examination import Examination
 from frcnn.data.checking.frames import UNSEEN
+from frcnn.data.coco import SIZES
 
-SMALL, MEDIUM = 32.0, 96.0  # COCO's: the sides of squares with the areas that divide objects into three sizes
 BELOW = (8, 16, 32, 64, 128, 256, 512)  # pixels: where the bars of sizes end
 OBJECTS_BELOW = (1, 2, 3, 5, 9, 17, 33, 65)
 
@@ -73,11 +73,7 @@ def summarise(examination: Examination) -> Summary:
             "mean": round(float(per_picture.mean()), 2) if len(per_picture) else 0.0,
             "most": int(per_picture.max(initial=0)),
         },
-        object_sizes={
-            "small": int((sides < SMALL).sum()),
-            "medium": int(((sides >= SMALL) & (sides < MEDIUM)).sum()),
-            "large": int((sides >= MEDIUM).sum()),
-        },
+        object_sizes={name: int(((sides >= low) & (sides < high)).sum()) for name, (low, high) in SIZES.items()},
         picture_sides=_bars(sizes.max(axis=1, initial=0), _round_ends(sizes.max(axis=1, initial=0))),
         object_sides=_bars(sides, BELOW),
         objects_in_pictures=_bars(per_picture, OBJECTS_BELOW),
