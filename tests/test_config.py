@@ -2,7 +2,16 @@ import tomllib
 
 import pytest
 
-from frcnn.config import load_config, load_preset, override, override_sections, parse_config, preset_names, to_toml
+from frcnn.config import (
+    changed_settings,
+    load_config,
+    load_preset,
+    override,
+    override_sections,
+    parse_config,
+    preset_names,
+    to_toml,
+)
 from frcnn.errors import ConfigError
 
 
@@ -27,6 +36,11 @@ def test_assignments_are_toml_values_or_bare_words():
     ("assignment", "message"),
     [
         ("train.lrr=1", "did you mean train.lr?"),
+        ("train.learning_rate=1", "did you mean train.lr?"),
+        ("train.short_side=64", "did you mean model.input.short_side?"),
+        ("train.step_epochs=8", r"train\.step_epochs = 8: must be a list, such as \[8\]"),
+        ("train.trackers=wandb", r"train\.trackers = 'wandb': must be a list, such as \[\"wandb\"\]"),
+        ("train.lr=-1", "--set: train.lr = -1: must be greater than 0"),
         ("lr=1", "write it as section.key=value"),
         ("preset=vgg16", "write it as section.key=value"),
         ("train.lr", "write it as section.key=value"),
@@ -60,6 +74,28 @@ def test_a_bad_file_is_named(tmp_path, text, message):
     with pytest.raises(ConfigError, match=message) as caught:
         load_config(path)
     assert str(path) in str(caught.value)
+
+
+def test_a_file_that_is_not_there_is_named_in_plain_words(tmp_path):
+    with pytest.raises(ConfigError, match=r"absent\.toml: cannot be read \(No such file or directory\)$"):
+        load_config(tmp_path / "absent.toml")
+
+
+def test_what_has_changed_is_said_key_by_key():
+    before = override(load_preset("tiny"), ["train.lr=0.5", "train.weights=a.safetensors"])
+    now = override(load_preset("tiny"), ["train.lr=0.25", "train.steps=7"])
+    assert changed_settings(to_toml(before), now) == [
+        "train.weights a.safetensors -> absent",
+        "train.lr 0.5 -> 0.25",
+        "train.steps absent -> 7",
+    ]
+    assert changed_settings(to_toml(now), now) == []
+
+
+def test_settings_that_clash_name_the_preset_they_clash_in():
+    """Nobody may have typed them: a flag of its own, or the preset's."""
+    with pytest.raises(ConfigError, match=r"^preset vgg16 with these settings: train\.schedule = exact needs"):
+        override(load_preset("vgg16"), ["train.schedule=exact"])
 
 
 def test_an_unknown_preset_gets_the_nearest_name():

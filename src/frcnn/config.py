@@ -1,6 +1,7 @@
 """Every setting, its type and its range; TOML in and out. An unknown key or a bad value is an error that names it."""
 
 import difflib
+import json
 import tomllib
 from collections.abc import Mapping, Sequence
 from importlib import resources
@@ -9,6 +10,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 
 from frcnn.errors import ConfigError
 
@@ -164,7 +166,7 @@ class TrainConfig(Section):
     weights: Annotated[str, Field(min_length=1)] | None = None  # a detector that is continued, instead of a backbone
     epochs: Count  # alternating: of each of its four steps
     step_epochs: tuple[Count, Count, Count, Count] | None = None  # alternating: each step its own number
-    steps: Count | None = None  # instead of epochs, where given
+    steps: Count | None = None  # instead of epochs, where given; alternating: of each of its four steps
     proposals_per_image: Count = 2000  # alternating: how many are written down for the next step
     batch_size: Count  # pictures of one step, over all processes
     accumulate: Count = 1  # pieces into which a batch is cut, one computed after another: less memory
@@ -205,8 +207,8 @@ class Config(Section):
     def _exact_needs_a_derivative(self) -> "Config":
         if self.train.schedule == "exact" and self.model.head.pooling == "roi_pool":
             raise ValueError(
-                "train.schedule = exact needs model.head.pooling = roi_align: RoIPool rounds boxes to cells, and has "
-                "no derivative for them"
+                "train.schedule = exact needs model.head.pooling = roi_align, as RoIPool rounds boxes to cells and has "
+                "no derivative for them: set that, or name a preset that has it"
             )
         return self
 
@@ -244,7 +246,9 @@ def load_config(path: Path) -> Config:
     """A configuration file, such as a run's config.toml. Raises ConfigError naming the file and the key."""
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"{path}: cannot be read as TOML ({error})") from error
     return parse_config(values, source=str(path))
 
@@ -276,9 +280,9 @@ def override(config: Config, assignments: Sequence[str]) -> Config:
         for section in sections:
             place = place.get(section) if isinstance(place, dict) else None
         if not isinstance(place, dict) or last not in place:
-            raise ConfigError(f"--set {key}: no such key{_nearest(key, _keys(config.model_dump()))}")
+            raise ConfigError(f"--set {key}: no such key{_nearest(key, list(_by_key(config.model_dump())))}")
         place[last] = _toml_value(text.strip())
-    return parse_config(values, source="--set")
+    return _validated(Config, values, "--set", together=f"preset {config.preset} with these settings")
 
 
 def override_sections(config: ModelConfig, sections: Mapping[str, Mapping[str, Any]]) -> ModelConfig:
@@ -296,22 +300,42 @@ def to_toml(config: Config) -> str:
     return tomli_w.dumps(config.model_dump(mode="json", exclude_none=True))
 
 
-def _validated(kind: type[SectionType], values: Mapping[str, Any], source: str) -> SectionType:
+def changed_settings(before: str, now: Config) -> list[str]:
+    """What a configuration, once written as TOML, has come to say otherwise: "key old -> new", in the keys' order."""
+    old, new = _by_key(tomllib.loads(before)), _by_key(tomllib.loads(to_toml(now)))
+    return [
+        f"{key} {old.get(key, 'absent')} -> {new.get(key, 'absent')}"
+        for key in {**old, **new}
+        if old.get(key) != new.get(key)
+    ]
+
+
+def _validated(
+    kind: type[SectionType], values: Mapping[str, Any], source: str, together: str | None = None
+) -> SectionType:
+    """`source` names what a wrong value came from; `together`, settings that are right alone and clash."""
     try:
         return kind.model_validate(values)
     except ValidationError as error:
-        raise ConfigError(f"{source}: {_explain(error, kind)}") from error
+        first = _first_fault(error)
+        raise ConfigError(f"{source if first['loc'] else together or source}: {_explain(first, kind)}") from error
 
 
-def _explain(error: ValidationError, kind: type[Section]) -> str:
-    """The first thing wrong, in one line; a key that does not exist before one that is missing: it may be the same."""
-    first = min(error.errors(include_url=False), key=lambda found: found["type"] != "extra_forbidden")
+def _first_fault(error: ValidationError) -> ErrorDetails:
+    """A key that does not exist before one that is missing: it may be the same."""
+    return min(error.errors(include_url=False), key=lambda found: found["type"] != "extra_forbidden")
+
+
+def _explain(first: ErrorDetails, kind: type[Section]) -> str:
+    """What is wrong, in one line."""
     key = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
         return f"{key}: no such key{_nearest(key, _field_names(kind))}"
     if first["type"] == "missing":
         return f"{key}: is missing"
-    message = first["msg"].removeprefix("Value error, ")
+    if first["type"] == "tuple_type":
+        return f"{key} = {first['input']!r}: must be a list, such as [{json.dumps(first['input'], default=str)}]"
+    message = first["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
     return f"{key or 'model'} = {first['input']!r}: {message}" if key else message
 
 
@@ -324,17 +348,22 @@ def _field_names(kind: type[BaseModel], prefix: str = "") -> list[str]:
     return names
 
 
-def _keys(values: Mapping[str, Any], prefix: str = "") -> list[str]:
-    keys: list[str] = []
+def _by_key(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Every value by the whole name of its key, such as train.lr."""
+    named: dict[str, Any] = {}
     for name, value in values.items():
-        keys += _keys(value, f"{prefix}{name}.") if isinstance(value, dict) else [prefix + name]
-    return keys
+        named |= _by_key(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
+    return named
 
 
 def _nearest(name: str, names: Sequence[str]) -> str:
-    """A ", did you mean X?" where some name is near; a key of another section with the same last word counts."""
-    by_last_word = [other for other in names if other.rpartition(".")[2] == name.rpartition(".")[2]]
-    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5) or by_last_word[:1]
+    """A ", did you mean X?" where some name is near: short for it, spelt like it, or in another section."""
+    last_word = name.rpartition(".")[2]
+    initials = "".join(word[:1] for word in last_word.split("_"))  # learning_rate: lr
+    short = [other for other in names if other.rpartition(".")[2] == initials and initials != last_word]
+    elsewhere = [other for other in names if other.rpartition(".")[2] == last_word]
+    near = short or difflib.get_close_matches(name, elsewhere, n=1, cutoff=0)
+    near = near or difflib.get_close_matches(name, names, n=1, cutoff=0.5)
     return f", did you mean {near[0]}?" if near else ""
 
 

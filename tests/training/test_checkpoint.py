@@ -24,7 +24,7 @@ def test_a_state_brings_back_weights_momentum_and_place(tmp_path):
     other, other_optimizer = trained(seed=1)
     newest = newest_state(tmp_path / "state")
     assert newest is not None
-    assert load_state(newest, other, other_optimizer) == Progress(7, 5, 0.25, 1.5)
+    assert load_state(newest, other, other_optimizer) == Progress(step=7, evaluated_step=5, best_map=0.25, seconds=1.5)
     for mine, theirs in zip(other.state_dict().values(), model.state_dict().values(), strict=True):
         assert torch.equal(mine, theirs)
     for (name, mine), theirs in zip(other.named_parameters(), model.parameters(), strict=True):

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from frcnn.data.dataset import Dataset
 from frcnn.training import loop
+from frcnn.training.best import Score
 from frcnn.training.run import Training
 
 SCORES = (0.2, 0.1, 0.5, 0.4, 0.5, 0.9)  # of the epochs; the fifth is as good as the best, not better
@@ -21,9 +22,9 @@ def evaluated(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Tensor]]:
     """The weights after each epoch; what is held out gives the scores above."""
     seen: list[dict[str, Tensor]] = []
 
-    def evaluate_held_out(training: Training, _: Dataset, __: loop.Display) -> float:
+    def evaluate_held_out(training: Training, _: Dataset, __: loop.Display) -> Score:
         seen.append({name: value.clone() for name, value in training.model.state_dict().items()})
-        return SCORES[training.progress.step // training.steps_per_epoch - 1]
+        return Score(SCORES[training.progress.step // training.steps_per_epoch - 1], loss=1.0)
 
     monkeypatch.setattr(loop, "evaluate_held_out", evaluate_held_out)
     return seen

@@ -9,7 +9,7 @@ import pytest
 import torch
 from rich.console import Console
 from safetensors import safe_open
-from small_runs import SMALL, lines, run
+from small_runs import lines, run
 
 from frcnn.config import load_config, load_preset, override, preset_names
 from frcnn.errors import ConfigError, DataError, FrcnnError, UsageError
@@ -122,7 +122,7 @@ def test_training_outside_the_main_thread_needs_no_signals(voc_set, tmp_path):
 def test_resume_without_a_state_starts_at_the_beginning_and_says_so(voc_set, tmp_path):
     run(voc_set, tmp_path / "run", "train.epochs=1")
     wanted = tensors(tmp_path / "run" / "last.safetensors")
-    for path in (tmp_path / "run" / "state").iterdir():
+    for path in (*(tmp_path / "run" / "state").iterdir(), tmp_path / "run" / "last.safetensors"):
         path.unlink()
     assert "no whole state was found" in run(voc_set, tmp_path / "run", resume=True)
     again = tensors(tmp_path / "run" / "last.safetensors")
@@ -138,10 +138,26 @@ def test_resuming_with_other_classes_is_refused(voc_set, tmp_path):
         run(voc_set, tmp_path / "run", resume=True)
 
 
-def test_resume_without_a_run_starts_one(voc_set, tmp_path):
-    console = Console(file=io.StringIO(), width=200)
-    train("tiny", voc_set, tmp_path / "run", overrides=(*SMALL, "train.epochs=1"), resume=True, console=console)
-    assert "no whole state was found" in console.file.getvalue()  # pyright: ignore[reportAttributeAccessIssue]
+def test_resume_without_a_run_is_refused_and_leaves_nothing(voc_set, tmp_path):
+    """A slip in --out must not begin another training."""
+    with pytest.raises(UsageError, match="holds no run to go on with"):
+        run(voc_set, tmp_path / "run", resume=True)
+    assert not (tmp_path / "run").exists()
+
+
+def test_settings_that_have_changed_in_between_are_said(voc_set, tmp_path):
+    run(voc_set, tmp_path / "run", "train.epochs=1")
+    path = tmp_path / "run" / "config.toml"
+    path.write_text(path.read_text().replace("\nepochs = 1\n", "\nepochs = 2\n"))
+    said = run(voc_set, tmp_path / "run", resume=True)
+    assert "Settings that have changed since: train.epochs 1 -> 2.\n" in said
+    assert "have changed" not in run(voc_set, tmp_path / "run", resume=True)
+
+
+@pytest.mark.parametrize(("steps", "is_said"), [(6, True), (7, False)])
+def test_a_warm_up_that_does_not_end_is_said(voc_set, tmp_path, steps, is_said):
+    said = run(voc_set, tmp_path / "run", "train.warmup_steps=6", f"train.steps={steps}")
+    assert ("The rate never rises to what it should be: train.warmup_steps = 6 of 6 steps." in said) == is_said
 
 
 def test_a_folder_that_holds_a_run_is_not_overwritten(voc_set, tmp_path):
@@ -231,7 +247,7 @@ def test_resuming_before_the_first_state_keeps_what_was_asked_for(voc_set, tmp_p
     """The run's config.toml suits its weights already: starting values that were overridden stay so."""
     asked = ("model.backbone.frozen_stages=2", "model.backbone.batch_norm=frozen", "train.steps=1")
     run(voc_set, tmp_path / "run", *asked, backbone="none")
-    for path in (tmp_path / "run" / "state").iterdir():
+    for path in (*(tmp_path / "run" / "state").iterdir(), tmp_path / "run" / "last.safetensors"):
         path.unlink()
     run(voc_set, tmp_path / "run", resume=True)
     settings = load_config(tmp_path / "run" / "config.toml").model.backbone
@@ -269,7 +285,8 @@ def test_nothing_held_out_to_find_keeps_the_last_as_the_best(make_voc, tmp_path)
     """No measurement is no zero: patience does not run out, and best is not the first epoch's for ever."""
     pictures = {name: [("cat", (5, 5, 40, 45))] for name in "abc"} | {"empty": []}
     data = make_voc(pictures, splits={"train": ["a", "b", "c"], "val": ["empty"]})
-    run(data, tmp_path / "run", "train.epochs=3", "train.patience=1")
+    said = run(data, tmp_path / "run", "train.epochs=3", "train.patience=1")
+    assert "train.patience has no effect: no object is held out to be found." in said
     best, last = (tensors(tmp_path / "run" / f"{name}.safetensors") for name in ("best", "last"))
     assert [line["event"] for line in lines(tmp_path / "run")].count("evaluation") == 3
     assert all(torch.equal(best[key], last[key]) for key in best)
@@ -404,7 +421,7 @@ def test_exact_training_learns_otherwise_and_says_so(voc_set, tmp_path):
 
 
 def test_exact_training_without_a_derivative_is_refused_before_the_data_is_touched(tmp_path):
-    with pytest.raises(ConfigError, match=r"needs model\.head\.pooling = roi_align: RoIPool rounds boxes"):
+    with pytest.raises(ConfigError, match=r"needs model\.head\.pooling = roi_align, as RoIPool rounds boxes"):
         train("vgg16", tmp_path / "absent", tmp_path / "run", schedule="exact")
     assert not (tmp_path / "run").exists()
 

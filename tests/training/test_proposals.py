@@ -106,7 +106,7 @@ def test_a_file_that_cannot_be_read_is_refused_in_one_line(
     path = tmp_path / "step1.npy"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(FrcnnError, match=r"cannot be read \(.*\): start the run anew") as caught:
+    with pytest.raises(FrcnnError, match=r"are missing or damaged: start the run anew") as caught:
         WrittenProposals(path, dataset)
     assert str(caught.value).startswith(f"{path}: ")
     assert "\n" not in str(caught.value)
@@ -168,5 +168,5 @@ def test_a_run_whose_proposals_went_away_says_so(voc_set: Path, tmp_path: Path) 
         with pytest.raises(KeyboardInterrupt):
             run(voc_set, tmp_path / "run", "train.schedule=alternating", "train.steps=1")
     (tmp_path / "run" / "proposals" / "step1.npy").unlink()
-    with pytest.raises(FrcnnError, match=r"step1\.npy: the proposals that this step trains on cannot be read"):
+    with pytest.raises(FrcnnError, match=r"step1\.npy: the proposals that this step trains on are missing"):
         run(voc_set, tmp_path / "run", resume=True)

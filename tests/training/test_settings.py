@@ -7,7 +7,7 @@ import pytest
 
 from frcnn.config import Config, load_config, load_preset, override, preset_names, to_toml
 from frcnn.errors import ConfigError, UsageError
-from frcnn.training.settings import settle, suit_to_weights
+from frcnn.training.settings import require_run, settle, suit_to_weights
 from frcnn.weights.imagenet import PUBLISHED, BackboneWeights
 
 WEIGHTS = BackboneWeights(  # none of these values is a preset's
@@ -87,9 +87,14 @@ class TestTheFolder:
     @pytest.mark.parametrize("resume", [False, True])
     def test_a_file_is_refused(self, tmp_path: Path, resume: bool) -> None:
         (tmp_path / "run").write_text("mine")
-        with pytest.raises(UsageError, match=r"run: is a file, not a folder: give another --out"):
+        with pytest.raises(UsageError, match=r"run: \S+/run is a file, not a folder: give another --out"):
             asked(tmp_path / "run", resume=resume)
         assert (tmp_path / "run").read_text() == "mine"
+
+    def test_a_file_above_it_is_refused_before_anything_is_done(self, tmp_path: Path) -> None:
+        (tmp_path / "file").write_text("mine")
+        with pytest.raises(UsageError, match=r"file/run: \S+/file is a file, not a folder: give another --out"):
+            asked(tmp_path / "file" / "run")
 
     def test_a_run_is_refused_unless_it_is_to_go_on(self, tmp_path: Path) -> None:
         with pytest.raises(UsageError, match="already holds a run: add --resume"):
@@ -105,6 +110,14 @@ class TestTheFolder:
         out = a_run(tmp_path / "run", "train.lr=0.375")
         (out / "state" / "step_00000004.safetensors").unlink()
         assert asked(out) == load_preset("tiny")
+
+    @pytest.mark.parametrize("resume", [False, True])
+    def test_a_finished_run_whose_states_are_gone_is_not_overwritten(self, tmp_path: Path, resume: bool) -> None:
+        out = a_run(tmp_path / "run")
+        (out / "state" / "step_00000004.safetensors").unlink()
+        (out / "last.safetensors").write_bytes(b"learnt")
+        with pytest.raises(UsageError, match=r"finished run without its states.* --weights \S+/run/last\.safetensors"):
+            asked(out, resume=resume)
 
     def test_other_things_in_it_do_no_harm(self, tmp_path: Path) -> None:
         (tmp_path / "notes.txt").write_text("mine")
@@ -147,6 +160,12 @@ class TestResuming:
         with pytest.raises(UsageError, match=f"own settings, and {re.escape(named)} is none of them"):
             settle("tiny", out, resume=True, **arguments)
 
+    def test_what_moves_no_weight_may_change(self, tmp_path: Path) -> None:
+        """Fewer processes that load, after memory ran out."""
+        out = a_run(tmp_path / "run", "train.lr=0.5", "data.workers=4")
+        free = ("data.workers=1", "train.checkpoint_every=7", "train.log_every=3")
+        assert asked(out, *free, "train.lr=0.5", resume=True) == override(load_config(out / "config.toml"), free)
+
     def test_a_run_of_another_preset_is_refused(self, tmp_path: Path) -> None:
         with pytest.raises(UsageError, match=r"run: is a run of preset zf, not tiny: name that one"):
             asked(a_run(tmp_path / "run", preset="zf"), resume=True)
@@ -157,7 +176,17 @@ class TestResuming:
         with pytest.raises(ConfigError, match=r"run/config\.toml: cannot be read as TOML"):
             asked(out, resume=True)
 
-    def test_where_there_is_no_run_it_is_a_new_one_as_asked_for(self, tmp_path: Path) -> None:
+    def test_a_run_must_be_there(self, tmp_path: Path) -> None:
+        with pytest.raises(UsageError, match=r"run: holds no run to go on with: leave out --resume"):
+            require_run(tmp_path / "run")
+        require_run(a_run(tmp_path / "run"))
+
+    def test_states_alone_do_not_say_how_to_go_on(self, tmp_path: Path) -> None:
+        (a_run(tmp_path / "run") / "config.toml").unlink()
+        with pytest.raises(UsageError, match=r"run: its config\.toml is gone, which says how to go on: put it back"):
+            require_run(tmp_path / "run")
+
+    def test_after_a_restart_without_a_run_it_is_a_new_one_as_asked_for(self, tmp_path: Path) -> None:
         config = asked(tmp_path / "run", "train.lr=0.375", resume=True, precision="float32", backbone="none")
         assert config == override(load_preset("tiny"), ["train.lr=0.375", "train.precision=float32"])
 

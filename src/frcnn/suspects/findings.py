@@ -11,8 +11,8 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from frcnn.data.checking.naming import printable
 from frcnn.evaluation.reporting.texts import Texts
+from frcnn.naming import printable
 from frcnn.suspects.suspect import Suspect
 
 SHOWN = 20  # rows of the console's table

@@ -4,6 +4,7 @@ Random numbers need no room here: they are drawn anew from the seed and the step
 """
 
 import json
+import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -28,11 +29,13 @@ class Progress:
     step: int = 0
     evaluated_step: int = 0
     best_map: float = -1.0
+    best_loss: float = math.inf  # of the best evaluation, which decides between equal ones
     seconds: float = 0.0  # spent training, over all starts
     stage: int = 0  # which of the schedule's stages
     in_vain: int = 0  # evaluations since the best one
     ended_early: bool = False
     data: str = ""  # the fingerprint of what is trained on
+    settings: str = ""  # as TOML
 
 
 def save_state(

@@ -21,6 +21,7 @@ from frcnn.evaluation.run import evaluate_model
 from frcnn.files import folder_unless_in_vain, remove_torn_files, write_text
 from frcnn.model.preprocess import preprocess
 from frcnn.ops.boxes import smaller_side
+from frcnn.training.best import Score, take_if_best
 from frcnn.training.checkpoint import newest_state, save_state, states
 from frcnn.training.failure import describe_failure, is_finite, keep_batch
 from frcnn.training.interrupts import interrupts_held
@@ -33,7 +34,7 @@ from frcnn.training.proposals import write_proposals
 from frcnn.training.reporting import leave_report
 from frcnn.training.run import Training, next_stage, open_run
 from frcnn.training.schedules import set_modes
-from frcnn.training.settings import settle, suit_to_weights
+from frcnn.training.settings import require_run, settle, suit_to_weights
 from frcnn.training.synced_batch_norm import set_share
 from frcnn.training.telling import announce, log_evaluation, log_step
 from frcnn.training.trackers import check_trackers
@@ -46,6 +47,7 @@ WRITTEN = {  # what a run writes whole: a kill may leave the beginning of it
     "proposals": ("step?.npy",),
 }
 LEAST_PROPOSAL = 1.0  # pixels of a picture as it is loaded
+NOT_KNOWN_HERE = Score(None, math.nan)  # the first process evaluates, and tells the others
 
 
 def train(
@@ -73,6 +75,8 @@ def train(
     KeyboardInterrupt.
     """
     folder = Path(out or Path("runs") / preset)
+    if resume:
+        require_run(folder)
     resume = resume or restarted()
     settings = settle(
         preset,
@@ -344,13 +348,9 @@ def finish_epoch(run: Training, display: Display, *, last: bool = False) -> None
     if progress.evaluated_step == progress.step:
         return
     check_weights(run)
-    score = run.fabric.broadcast(evaluate_held_out(run, run.validation, display) if run.is_main else None)
-    if score is None or score > progress.best_map:  # with nothing held out to find, the last one counts as best
-        if run.is_main:
-            save_model(run.best_guess, run.out / "best.safetensors")
-        progress.best_map, progress.in_vain = progress.best_map if score is None else score, 0
-    else:
-        progress.in_vain += 1
+    score = run.fabric.broadcast(evaluate_held_out(run, run.validation, display) if run.is_main else NOT_KNOWN_HERE)
+    if take_if_best(score, progress) and run.is_main:
+        save_model(run.best_guess, run.out / "best.safetensors")
     progress.evaluated_step = progress.step
     progress.ended_early = 0 < run.config.train.patience <= progress.in_vain
     if progress.ended_early:
@@ -358,8 +358,8 @@ def finish_epoch(run: Training, display: Display, *, last: bool = False) -> None
     keep_state(run)
 
 
-def evaluate_held_out(run: Training, held_out: Dataset, display: Display) -> float | None:
-    """VOC07 mAP on what is not trained on, logged and said; None where there is no object in it.
+def evaluate_held_out(run: Training, held_out: Dataset, display: Display) -> Score:
+    """How good the model is on what is not trained on, logged and said.
 
     Raises FrcnnError where the network says nothing finite any more.
     """
@@ -377,4 +377,4 @@ def evaluate_held_out(run: Training, held_out: Dataset, display: Display) -> flo
             f"step {run.progress.step}: the validation loss is not finite: start anew with a lower train.lr or "
             "train.clip_gradient=10"
         )
-    return evaluation.result.voc07_map
+    return Score(evaluation.result.voc07_map, evaluation.losses["total"])

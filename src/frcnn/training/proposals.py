@@ -61,7 +61,7 @@ class WrittenProposals:
             self._rows = np.load(path, mmap_mode="r")
         except (OSError, ValueError, EOFError) as error:
             raise FrcnnError(
-                f"{path}: the proposals that this step trains on cannot be read ({error}): start the run anew"
+                f"{path}: the proposals that this step trains on are missing or damaged: start the run anew"
             ) from error
         if len(self._rows) != len(dataset):
             raise FrcnnError(

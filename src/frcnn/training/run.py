@@ -10,7 +10,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import nn
 
-from frcnn.config import Config
+from frcnn.config import Config, changed_settings, to_toml
 from frcnn.data.dataset import Dataset, training_splits
 from frcnn.data.order import number_of_batches
 from frcnn.device import Precision
@@ -46,6 +46,8 @@ class Training:
     begin_anew: Callable[[], FasterRCNN]  # the model as it was before the first step
     kept: Kept | None = None  # what a continued detector has kept of its head
     progress: Progress = field(default_factory=Progress)
+    changed: Sequence[str] = ()  # settings that are others than when the state was written
+    trainable: frozenset[str] = field(init=False)  # names of the weights that may learn, whatever the stage
     log: Log = field(init=False)
     # What a stage brings: see `enter_stage`.
     optimizer: torch.optim.Optimizer = field(init=False)
@@ -118,19 +120,26 @@ def open_run(
         return made(settings, learnt.class_names, read_start(settings), fabric)[0]
 
     run = Training(settings, out, learnt, held_out, fabric, model, begin_anew, kept)
-    run.progress.data = fingerprint(learnt)
+    run.progress.data, run.progress.settings = fingerprint(learnt), to_toml(settings)
     if state is None:
         enter_stage(run)
-        return run
-    run.progress = read_progress(state) or run.progress
-    if run.progress.data != fingerprint(learnt):
+    else:
+        take_up(run, state)
+    return run
+
+
+def take_up(run: Training, state: Path) -> None:
+    """Put the run where `state` stands. Raises FrcnnError where it is of other data or of another model."""
+    fresh, run.progress = run.progress, read_progress(state) or run.progress
+    if run.progress.data != fresh.data:
         raise FrcnnError(
             f"{state}: was written while other pictures or boxes were trained on: resume with the same data sets in "
-            "the same order, or start a new run with --weights"
+            "the same order, or start a new run with --weights and another --out"
         )
+    run.changed = changed_settings(run.progress.settings, run.config)
+    run.progress.settings = fresh.settings
     enter_stage(run)
     load_state(state, run.model, run.optimizer, run.average.model if run.average else None)
-    return run
 
 
 def fingerprint(dataset: Dataset) -> str:

@@ -5,11 +5,13 @@ from pathlib import Path
 
 from frcnn.config import Config, ModelConfig, TrainConfig, load_config, load_preset, override, override_sections
 from frcnn.errors import UsageError
+from frcnn.files import file_in_the_way
 from frcnn.model.detector import FasterRCNN
 from frcnn.training.checkpoint import states
 from frcnn.weights.build import settle as settle_model
 from frcnn.weights.imagenet import BackboneWeights
 
+FREE_WHEN_RESUMED = ("data.workers", "train.checkpoint_every", "train.log_every")  # they move no weight
 LEAST_LIVE_BATCH = 4  # pictures of a step, from which batch norm may learn its statistics anew
 
 
@@ -28,15 +30,20 @@ def settle(
     """The complete configuration of a run.
 
     A new run takes the preset (or `config`) and the overrides; a resumed one what its folder says, if it says
-    anything, and what else is asked for must say the same. Raises UsageError for a folder that already holds a run,
-    ConfigError for settings that do not exist.
+    anything, and what else is asked for must say the same, but for `FREE_WHEN_RESUMED`. Raises UsageError for a folder
+    that already holds a run, ConfigError for settings that do not exist.
     """
-    if out.exists() and not out.is_dir():
-        raise UsageError(f"{out}: is a file, not a folder: give another --out")
+    if (blocker := file_in_the_way(out)) is not None:
+        raise UsageError(f"{out}: {blocker} is a file, not a folder: give another --out")
     if backbone is not None and weights is not None:
         raise UsageError("--weights continues a whole detector, --backbone starts a new one: give one of them")
     if states(out / "state") and not resume:
         raise UsageError(f"{out}: already holds a run: add --resume to go on with it, or give another --out")
+    if (out / "last.safetensors").exists() and not states(out / "state"):
+        raise UsageError(
+            f"{out}: holds a finished run without its states: to learn on from it, give --weights "
+            f"{out / 'last.safetensors'} and another --out"
+        )
     named = {"precision": precision, "schedule": schedule}
     assignments = [*overrides, *(f"train.{key}={value}" for key, value in named.items() if value is not None)]
     paths = {"backbone": backbone, "weights": weights}  # no TOML: a path may hold anything
@@ -56,12 +63,13 @@ def _settings_of(
     out: Path, preset: str, asked: Config | None, assignments: Sequence[str], start: Mapping[str, str]
 ) -> Config:
     """What the run's folder says. Raises UsageError where something else is asked for."""
-    config = load_config(out / "config.toml")
+    stored = load_config(out / "config.toml")
+    config = override(stored, [assignment for assignment in assignments if _key(assignment) in FREE_WHEN_RESUMED])
     if config.preset != preset:
         raise UsageError(f"{out}: is a run of preset {config.preset}, not {preset}: name that one")
     others = [assignment for assignment in assignments if override(config, [assignment]) != config]
     others += [f"--{key} {value}" for key, value in start.items() if getattr(config.train, key) != value]
-    if asked is not None and (asked.train, asked.data) != (config.train, config.data):
+    if asked is not None and (asked.train, asked.data) != (stored.train, stored.data):
         others.append("--config")
     if others:
         raise UsageError(
@@ -69,6 +77,20 @@ def _settings_of(
             "new run with another --out"
         )
     return config
+
+
+def require_run(out: Path) -> None:
+    """Refuse to go on with what is not there. Raises UsageError."""
+    if (out / "config.toml").is_file():
+        return
+    if states(out / "state"):
+        raise UsageError(f"{out}: its config.toml is gone, which says how to go on: put it back, or give another --out")
+    raise UsageError(f"{out}: holds no run to go on with: leave out --resume to begin one, or give the run's --out")
+
+
+def _key(assignment: str) -> str:
+    """What is set by `section.key=value`."""
+    return assignment.partition("=")[0].strip()
 
 
 def suit_to_weights(config: Config, start: FasterRCNN | BackboneWeights | None, overrides: Sequence[str]) -> Config:
@@ -101,5 +123,5 @@ def _structure(model: ModelConfig) -> str:
 
 def _too_small_for_live_statistics(model: ModelConfig, train: TrainConfig, overrides: Sequence[str]) -> bool:
     """Few pictures give no mean worth more than the one that was learnt; live where that was asked for by name."""
-    asked = any(assignment.partition("=")[0].strip() == "model.backbone.batch_norm" for assignment in overrides)
+    asked = any(_key(assignment) == "model.backbone.batch_norm" for assignment in overrides)
     return model.backbone.batch_norm == "live" and train.batch_size < LEAST_LIVE_BATCH and not asked

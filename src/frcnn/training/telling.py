@@ -6,6 +6,7 @@ from pathlib import Path
 
 from frcnn.data.anchor_fit import anchor_fit
 from frcnn.evaluation.results import Evaluation
+from frcnn.naming import counted
 from frcnn.training.log import Display
 from frcnn.training.optim import base_learning_rate
 from frcnn.training.run import Training
@@ -17,15 +18,20 @@ def announce(run: Training, display: Display, *, resume: bool) -> None:
         return
     if resume:
         display.say(f"Resuming {_place(run)}.")
+    if run.changed:
+        display.say(f"Settings that have changed since: {', '.join(run.changed)}.")
     display.say(_data_in_a_line(run))
     if run.kept is not None:
         display.say(run.kept.describe())
     if run.train.skipped_boxes:
-        display.say(f"{run.train.skipped_boxes} bad boxes are left out, as data.bad_boxes asks.")
+        boxes = counted(run.train.skipped_boxes, "bad box is", "bad boxes are")
+        display.say(f"{boxes} left out, as data.bad_boxes asks.")
     for line in anchor_fit(run.train, run.config.model).describe():
         display.say(line)
     display.say(_solver_in_a_line(run))
     display.say(_layers_in_a_line(run))
+    for line in _without_effect(run):
+        display.say(line)
 
 
 def log_step(
@@ -90,8 +96,8 @@ def _data_in_a_line(run: Training) -> str:
     objects = run.train.count_learnt()
     held_out = "nothing held out" if run.validation is None else f"{len(run.validation.examples)} held out"
     return (
-        f"{run.config.preset}: {len(run.train.examples)} pictures, {objects} objects, "
-        f"{len(run.train.class_names)} classes, {held_out}"
+        f"{run.config.preset}: {counted(len(run.train.examples), 'picture')}, {counted(objects, 'object')}, "
+        f"{counted(len(run.train.class_names), 'class', 'classes')}, {held_out}"
     )
 
 
@@ -101,10 +107,24 @@ def _solver_in_a_line(run: Training) -> str:
     pieces = f" in {settings.accumulate} pieces" if settings.accumulate > 1 else ""
     together = f", {processes} processes" if processes > 1 else ""
     return (
-        f"{run.total_steps} steps, batch size {settings.batch_size}{pieces}, {settings.optimizer} at rate "
+        f"{counted(run.total_steps, 'step')}, batch size {settings.batch_size}{pieces}, {settings.optimizer} at rate "
         f"{base_learning_rate(settings):.4g}{rule}, {settings.precision} on {run.fabric.device}{together}; "
         f"{settings.schedule} training"
     )
+
+
+def _without_effect(run: Training) -> list[str]:
+    """What was asked for and cannot come about."""
+    settings, found = run.config.train, []
+    shortest = min(stage.steps for stage in run.stages)
+    if settings.warmup_steps >= shortest:
+        found.append(
+            f"The rate never rises to what it should be: train.warmup_steps = {settings.warmup_steps} of "
+            f"{counted(shortest, 'step')}. Lower it, or train longer."
+        )
+    if settings.patience and (run.validation is None or run.validation.count_learnt() == 0):
+        found.append("train.patience has no effect: no object is held out to be found.")
+    return found
 
 
 def _layers_in_a_line(run: Training) -> str:

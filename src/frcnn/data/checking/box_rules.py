@@ -10,7 +10,7 @@ from frcnn.data.checking.examination import ExaminedSet
 from frcnn.data.checking.findings import Finding, Severity, error, finding
 from frcnn.data.checking.frames import UNSEEN
 from frcnn.data.checking.layouts import IN_WORDS, OWN
-from frcnn.data.checking.naming import counted, pixels
+from frcnn.naming import counted, pixels
 
 LEAST_SIDE = 2.0  # pixels: nothing can be recognised in less
 ONE_BOX = 0.99  # overlap (IoU) of a box that two classes have; of less, two things may fill one picture

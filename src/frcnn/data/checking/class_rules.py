@@ -8,8 +8,8 @@ import numpy as np
 from frcnn.data.checking.class_names import find_misspelt
 from frcnn.data.checking.examination import Examination, ExaminedSet
 from frcnn.data.checking.findings import Finding, warning
-from frcnn.data.checking.naming import counted, some_names
 from frcnn.data.dataset import SPLITS
+from frcnn.naming import counted, some_names
 
 USED_TOGETHER = (("train", "trainval"), ("val",), ("test",))  # one set may have train, and another trainval
 

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from frcnn.data.checking.findings import as_finding, error, warning
-from frcnn.data.checking.naming import counted, some_names
 from frcnn.data.checking.statements import NO_LINE, Listing, Notes, PictureSaid, SetSaid, Size
 from frcnn.data.coco import LISTS, CocoFile, CocoSet, picture_folder
 from frcnn.data.index import CROWD, DIFFICULT
 from frcnn.data.json_stream import stream_lines
 from frcnn.data.sources import PICTURE_SUFFIXES
 from frcnn.errors import DataError
+from frcnn.naming import counted, some_names
 
 NOT_FOUR_NUMBERS = (float("nan"),) * 4
 Item = Mapping[str, Any]

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from frcnn.data.checking.naming import printable
 from frcnn.errors import DataError
+from frcnn.naming import printable
 
 Severity = Literal["error", "warning"]
 

@@ -9,9 +9,9 @@ from markupsafe import Markup
 from frcnn.data.checking.bars import bar_chart
 from frcnn.data.checking.check import Report
 from frcnn.data.checking.findings import Finding
-from frcnn.data.checking.naming import counted
 from frcnn.data.checking.summary import Bars, Summary
 from frcnn.files import make_folder, write_text
+from frcnn.naming import counted
 from frcnn.pages import render_page
 
 SHOWN = 200  # findings of a kind: more make a page that nobody reads

@@ -4,9 +4,9 @@ from frcnn.data.checking.examination import ExaminedSet
 from frcnn.data.checking.findings import Finding, error, warning
 from frcnn.data.checking.frames import OTHER, OTHER_BUT_FITS, TURN_DOUBTFUL, TURN_KNOWN, TURN_NOT_KNOWN
 from frcnn.data.checking.looks import Look
-from frcnn.data.checking.naming import pixels
 from frcnn.data.checking.statements import PictureSaid
 from frcnn.data.index import Kind
+from frcnn.naming import pixels
 
 
 def find_picture_faults(one: ExaminedSet) -> list[Finding]:

@@ -7,10 +7,10 @@ import numpy as np
 
 from frcnn.data.checking.frames import OTHER, OTHER_BUT_FITS, TURN_DOUBTFUL, TURN_KNOWN, TURN_NOT_KNOWN
 from frcnn.data.checking.looks import Look
-from frcnn.data.checking.naming import pixels
 from frcnn.data.checking.plan import Plan
 from frcnn.data.checking.statements import PictureSaid, Size
 from frcnn.data.checking.upright import turn_boxes
+from frcnn.naming import pixels
 
 
 def plan_pictures(plan: Plan) -> None:

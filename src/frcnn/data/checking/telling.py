@@ -10,8 +10,8 @@ from rich.text import Text
 from frcnn.data.checking.check import Report
 from frcnn.data.checking.findings import Finding
 from frcnn.data.checking.mend import LOG, Mended
-from frcnn.data.checking.naming import counted, printable
 from frcnn.data.checking.summary import Summary
+from frcnn.naming import counted, printable
 
 SHOWN = 10  # of a kind
 STYLES = {"error": "red", "warning": "yellow"}

@@ -5,7 +5,6 @@ from pathlib import Path
 from xml.parsers import expat
 
 from frcnn.data.checking.findings import as_finding, error, warning
-from frcnn.data.checking.naming import counted, some_names
 from frcnn.data.checking.statements import NO_LINE, Listing, Notes, PictureSaid, SetSaid, Size
 from frcnn.data.index import DIFFICULT
 from frcnn.data.voc import (
@@ -21,6 +20,7 @@ from frcnn.data.voc import (
     text_of,
 )
 from frcnn.errors import DataError
+from frcnn.naming import counted, some_names
 
 Lines = dict[ElementTree.Element, int]
 

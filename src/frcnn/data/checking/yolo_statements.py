@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from frcnn.data.checking.findings import as_finding, error, warning
-from frcnn.data.checking.naming import counted, some_names
 from frcnn.data.checking.statements import Listing, Notes, PictureSaid, SetSaid
 from frcnn.data.sources import PICTURE_SUFFIXES
 from frcnn.data.yolo import NAME_FILES, YoloObject, YoloSet, label_of, listed_pictures, pictures_at, read_object
 from frcnn.errors import DataError
+from frcnn.naming import counted, some_names
 
 
 def take_down_yolo(yolo: YoloSet) -> SetSaid:

@@ -1,4 +1,4 @@
-from frcnn.data.checking.naming import counted, pixels, printable, some_names
+from frcnn.naming import counted, pixels, printable, some_names
 
 
 def test_by_hand() -> None:
