@@ -4,7 +4,9 @@ import math
 import os
 from pathlib import Path
 
+from frcnn.config import Config
 from frcnn.data.anchor_fit import anchor_fit
+from frcnn.data.order import piece_size
 from frcnn.evaluation.results import Evaluation
 from frcnn.training.log import Display
 from frcnn.training.optim import base_learning_rate
@@ -115,4 +117,11 @@ def _layers_in_a_line(run: Training) -> str:
     built = max(backbone.taps) + 1
     stages = f"{min(backbone.frozen_stages, built)} of {built} stages are frozen"
     neck = f", {backbone.neck_norm} norm in the neck" if backbone.neck == "fpn" and backbone.neck_norm != "none" else ""
-    return f"{learning:,} of {everything:,} weights learn; {stages}; batch norm: {backbone.batch_norm}{neck}"
+    norm = f"{backbone.batch_norm}{_over_how_many(run.config) if backbone.batch_norm == 'live' else ''}"
+    return f"{learning:,} of {everything:,} weights learn; {stages}; batch norm: {norm}{neck}"
+
+
+def _over_how_many(config: Config) -> str:
+    """What live statistics are taken over."""
+    together = piece_size(config.train.batch_size, config.train.accumulate)
+    return f" over {together} picture{'' if together == 1 else 's'}"
