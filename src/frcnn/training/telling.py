@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 from frcnn.config import Config
-from frcnn.data.anchor_fit import anchor_fit
+from frcnn.data.anchor_fit import fit_in_training
 from frcnn.data.order import piece_size
 from frcnn.evaluation.results import Evaluation
 from frcnn.training.log import Display
@@ -24,7 +24,7 @@ def announce(run: Training, display: Display, *, resume: bool) -> None:
         display.say(run.kept.describe())
     if run.train.skipped_boxes:
         display.say(f"{run.train.skipped_boxes} bad boxes are left out, as data.bad_boxes asks.")
-    for line in anchor_fit(run.train, run.config.model).describe():
+    for line in fit_in_training(run.train, run.config).describe():
         display.say(line)
     display.say(_solver_in_a_line(run))
     display.say(_layers_in_a_line(run))
