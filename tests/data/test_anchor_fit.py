@@ -140,7 +140,7 @@ class TestFitInTraining:
         )
         (line, *_) = fit_in_training(self.dataset(), self.asked("data.crop=0.5")).describe()
         assert line.startswith(
-            f"{told} in whole pictures, so the RPN can learn to propose them only from the windows of data.crop (bird 1 "
+            f"{told} in whole pictures, so the RPN can learn to propose them only from the windows of data.crop (bird"
         )
 
     def test_sizes_are_advised_where_they_are_set(self) -> None:
