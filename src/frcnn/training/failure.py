@@ -99,7 +99,7 @@ def replay(folder: Path) -> NamedLosses:
     `folder` is the one that the run spoke of, or holds those of all its processes, whose losses together are the same
     but for rounding. Gradients can be computed from them. Raises FrcnnError where it holds none.
     """
-    with torch.random.fork_rng():  # whoever looks has seeds of their own
+    with torch.random.fork_rng(range(torch.cuda.device_count())):  # whoever looks has seeds of their own
         return losses_of(read(folder))
 
 
