@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from frcnn.config import ModelConfig, load_preset, override_sections
-from frcnn.data.anchor_fit import AnchorFit, anchor_fit
+from frcnn.config import Config, ModelConfig, load_preset, override, override_sections
+from frcnn.data.anchor_fit import AnchorFit, anchor_fit, fit_in_training
 from frcnn.data.dataset import Dataset, Example, load_dataset, training_splits
 from frcnn.model.best_overlaps import best_overlaps
 from frcnn.model.level_grid import level_grids
@@ -99,6 +99,64 @@ class TestFit:
         assert small.describe() == []
 
 
+class TestFitInTraining:
+    """At the sizes that training draws, which may be others than detection's."""
+
+    OBJECTS = ((4, 12, 20, 28), (0, 0, 4, 4), (4, 4, 12, 12))
+
+    def asked(self, *settings: str) -> Config:
+        paper = load_preset("vgg16").model_copy(update={"model": INSIDE})
+        return override(paper, list(settings))
+
+    def dataset(self) -> Dataset:
+        return dataset_of(((32, 48), target(*self.OBJECTS)))
+
+    def test_without_scales_it_is_detection_s(self) -> None:
+        now, wanted = fit_in_training(self.dataset(), self.asked()), anchor_fit(self.dataset(), INSIDE)
+        assert torch.equal(now.overlaps, wanted.overlaps)
+        assert torch.equal(now.boxes, wanted.boxes)
+        assert now.describe() == wanted.describe()
+
+    def test_each_object_counts_at_the_scale_that_suits_it_best(self) -> None:
+        """By hand. Anchors of 32 px begin at 8: twice as large the first object is one of them, four times the last.
+
+        The second ends at 8 where it is seen twice as large, and at 16 where four times.
+        """
+        fit = fit_in_training(self.dataset(), self.asked("data.scales=[64, 128]"))
+        alone = [fit_in_training(self.dataset(), self.asked(f"data.scales=[{side}]")) for side in (64, 128)]
+        assert [each.unmatched.tolist() for each in alone] == [[False, True, False], [False, False, False]]
+        assert not fit.unmatched.any()
+        assert torch.equal(fit.overlaps, alone[0].overlaps.maximum(alone[1].overlaps))
+        assert fit.boxes.tolist() == [[8, 24, 40, 56], [0, 0, 16, 16], [16, 16, 48, 48]]
+        assert fit.scales == (64, 128)
+
+    def test_what_is_counted_is_said(self) -> None:
+        """Not at short_side, which training does not draw; and windows show what whole pictures do not."""
+        config = self.asked("data.scales=[60, 64]", "model.input.short_side=128", "model.input.long_side=192")
+        told = "no anchor that trains overlaps 1 of 3 objects"
+        (line, *_) = fit_in_training(self.dataset(), config).describe()
+        assert line.startswith(
+            f"{told} at any of the short sides 60, 64, so the RPN cannot learn to propose them (bird"
+        )
+        (line, *_) = fit_in_training(self.dataset(), self.asked("data.crop=0.5")).describe()
+        assert line.startswith(
+            f"{told} in whole pictures, so the RPN can learn to propose them only from the windows of data.crop (bird"
+        )
+
+    def test_sizes_are_advised_where_they_are_set(self) -> None:
+        wide = self.asked("data.scales=[60, 64]", "model.anchors.sizes=[[64]]", "model.rpn.cross_border_anchors=true")
+        (line,) = fit_in_training(dataset_of(((64, 96), target(*[(16, 16, 20, 20)] * 9))), wide).describe()
+        assert line.endswith(
+            "model.anchors.sizes begin at 64; smaller ones or larger data.scales would fit them better"
+        )
+        assert "or more at any of the short sides 60, 64, so only the nearest" in line
+
+    @pytest.mark.parametrize("scales", ["[]", "[64, 80]"])
+    def test_no_objects(self, scales: str) -> None:
+        fit = fit_in_training(dataset_of(((32, 48), target())), self.asked(f"data.scales={scales}"))
+        assert (len(fit), fit.describe()) == (0, [])
+
+
 class TestDescribe:
     def test_objects_that_no_anchor_overlaps(self):
         objects = target((0, 0, 4, 4), (44, 28, 48, 32), (4, 12, 20, 28), (0, 0, 3, 3), class_ids=[1, 1, 1, 0])
@@ -122,9 +180,7 @@ class TestDescribe:
         gaps = override_sections(ACROSS, {"anchors": {"sizes": [(4,)]}})
         dataset = dataset_of(((64, 96), target((12, 12, 18, 18))))
         (line,) = anchor_fit(dataset, gaps).describe()
-        assert line.partition("): ")[2].startswith(
-            "larger model.anchors.sizes or a larger model.input.short_side would"
-        )
+        assert line.partition("): ")[2].startswith("larger model.anchors.sizes or larger model.input.short_side would")
         larger = override_sections(gaps, {"anchors": {"sizes": [(16,)]}})
         assert not anchor_fit(dataset, larger).unmatched.any()
 
@@ -134,12 +190,12 @@ class TestDescribe:
             (
                 12,
                 "half of them are below 12 px in the network's input, and model.anchors.sizes begin at 128; smaller "
-                "ones or a larger model.input.short_side would fit them better",
+                "ones or larger model.input.short_side would fit them better",
             ),
             (
                 800,
                 "half of them are above 800 px in the network's input, and model.anchors.sizes end at 512; larger "
-                "ones or a smaller model.input.short_side would fit them better",
+                "ones or smaller model.input.short_side would fit them better",
             ),
             (
                 300,

@@ -1,7 +1,7 @@
-"""When the numbers of a step are no numbers: what is said, what is kept, and what it gives when computed again."""
+"""What is kept of a step that failed, and what it gives when computed again."""
 
-import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,101 +11,233 @@ from small_runs import run
 from torch import Tensor
 from torch.testing import assert_close
 
-from frcnn.data.dataset import load_dataset
-from frcnn.data.loading import Batch, evaluation_batches
+from frcnn.config import load_preset, override
+from frcnn.data.dataset import Dataset, load_dataset
+from frcnn.data.loading import Batch, evaluation_batches, steps
+from frcnn.data.order import Chances, Share
 from frcnn.errors import FrcnnError
 from frcnn.model import head
-from frcnn.model.detector import FasterRCNN
 from frcnn.training import failure, loop
-from frcnn.training.failure import describe_failure, is_finite, keep_batch, replay
+from frcnn.training.failure import FailedStep, folder_of, forget_failure, keep, losses_of, read, replay
+from frcnn.training.loop import failed_step
 from frcnn.training.objectives import Piece
 from frcnn.training.run import Training
 from frcnn.weights.build import build
 
-FINITE = {"rpn_box": 0.25, "head_box": 1e30}
-
-
-@pytest.mark.parametrize(
-    ("losses", "norm", "expected"),
-    [
-        (FINITE, 1e30, True),
-        (FINITE, math.inf, False),
-        (FINITE, math.nan, False),
-        (FINITE | {"rpn_box": math.nan}, 1.0, False),
-        (FINITE | {"head_box": -math.inf}, 1.0, False),
-    ],
+EVERYTHING = (  # that changes what a step sees; rows of anchors and proposals are drawn from more than are taken
+    "data.scales=[48, 64, 80]",
+    "data.crop=0.7",
+    "data.light=0.7",
+    "data.flip=0.5",
+    "data.pad_to_multiple=16",
+    "data.validation=0",
+    "train.steps=2",
+    "train.proposals_per_image=40",
+    "model.rpn.samples_per_image=8",
+    "model.head.samples_per_image=6",
 )
-def test_all_must_be_numbers(losses: dict[str, float], norm: float, expected: bool) -> None:
-    assert is_finite(losses, norm) == expected
-
-
-@pytest.mark.parametrize(
-    ("losses", "norm", "what"),
-    [
-        ({"rpn_box": 0.25, "head_box": math.nan}, math.nan, "the loss is not finite (rpn_box 0.25, head_box nan; "),
-        ({"rpn_box": 0.25, "head_box": 12345.678}, math.inf, "the gradient is not finite (rpn_box 0.25, head_box 1.2"),
-    ],
-)
-def test_one_line_says_what_where_and_what_to_do(losses: dict[str, float], norm: float, what: str) -> None:
-    pictures = [Path("VOC/a.jpg"), Path("VOC/b.jpg")]
-    said = describe_failure(17, losses, norm, 0.00123456, pictures, Path("runs/x/failure"))
-    assert said.startswith(f"step 17: {what}")
-    assert f"gradient norm {norm:.4g}) at rate 0.001235 on VOC/a.jpg, VOC/b.jpg: look at these pictures' boxes" in said
-    assert "--resume" not in said  # it would fail there again
-    assert "runs/x/failure" in said
-    assert "\n" not in said
 
 
 @pytest.fixture
-def model() -> FasterRCNN:
-    """With batch norm that is live while it trains."""
-    torch.manual_seed(3)
-    return build("tiny", ["cat", "dog"], input={"short_side": 64, "long_side": 96})
-
-
-@pytest.fixture
-def batches(make_voc) -> list[Batch]:
-    """Two pieces, of two pictures and of one; an object to be ignored, and a picture without any."""
+def dataset(make_voc) -> Dataset:
+    """Among three pictures an object to be ignored, and a picture without any."""
     pictures = {
         "a": [("cat", (11, 6, 40, 50)), ("dog", (50, 10, 75, 40), True)],
         "b": [],
         "c": [("dog", (5, 5, 75, 55))],
     }
-    dataset = load_dataset([make_voc(pictures, {"train": list("abc")}, size=(60, 80))], "train")
-    return list(evaluation_batches(dataset, 2))
+    return load_dataset([make_voc(pictures, {"train": list("abc")}, size=(60, 80))], "train")
 
 
-class TestReplay:
-    """What is kept gives the same losses again."""
+@pytest.fixture
+def failed(dataset: Dataset) -> FailedStep:
+    """Two pieces, of two pictures and of one, of an RPN's step."""
+    torch.manual_seed(3)
+    model = build("tiny", ["cat", "dog"], input={"short_side": 64, "long_side": 96})
+    config = override(load_preset("tiny"), ["model.input.short_side=64", "train.schedule=alternating", "train.seed=7"])
+    proposals = [[torch.rand(4, 4), torch.zeros(0, 4)], None]
+    return FailedStep(
+        model, config, "bfloat16", 2, 5, list(evaluation_batches(dataset, 2)), proposals, "cuda:3", 1, "it was said"
+    )
 
-    def test_as_computed_by_hand(self, model: FasterRCNN, batches: list[Batch], tmp_path: Path) -> None:
-        images = [image for batch in batches for image in batch.images]
-        targets = [target for batch in batches for target in batch.targets]
-        assert targets[0].ignored is not None
-        assert targets[0].ignored.any()
-        keep_batch(tmp_path / "failure", model, batches, "it was said")
-        again = replay(tmp_path / "failure").as_dict()
-        wanted = model.train()(images, targets, torch.Generator().manual_seed(0)).as_dict()
-        for name, loss in wanted.items():
-            assert_close(again[name], loss, rtol=0, atol=0)
-            assert loss > 0
-        at_rest = model.eval()(images, targets, torch.Generator().manual_seed(0)).as_dict()
-        assert at_rest["head_class"] != wanted["head_class"]  # it would show, were it not as in training
 
-    def test_pictures_and_message_are_kept_with_it(
-        self, model: FasterRCNN, batches: list[Batch], tmp_path: Path
-    ) -> None:
-        keep_batch(tmp_path / "failure", model, batches, "it was said")
-        with safe_open(tmp_path / "failure" / "batch.safetensors", framework="pt") as file:
-            metadata = file.metadata()
-        assert json.loads(metadata["pictures"]) == [str(path) for batch in batches for path in batch.pictures]
-        assert metadata["message"] == "it was said"
+class TestKept:
+    """What is read is what was kept."""
+
+    def test_all_of_it(self, failed: FailedStep, tmp_path: Path) -> None:
+        keep(tmp_path / "failure", failed)
+        found = read(tmp_path / "failure")
+        for piece, kept in zip(found.pieces, failed.pieces, strict=True):
+            assert piece.pictures == kept.pictures
+            assert [order.number for order in piece.part.orders] == [order.number for order in kept.part.orders]
+            assert replace(piece.part, orders=[]) == replace(kept.part, orders=[])
+            for pixels, wanted in zip(piece.pixels, kept.pixels, strict=True):
+                assert torch.equal(pixels, wanted)
+                assert pixels.stride() == wanted.stride()
+            for target, wanted in zip(piece.targets, kept.targets, strict=True):
+                assert wanted.ignored is not None
+                assert target.ignored is not None
+                assert torch.equal(target.boxes, wanted.boxes)
+                assert torch.equal(target.class_ids, wanted.class_ids)
+                assert torch.equal(target.ignored, wanted.ignored)
+        (first, second), (wanted_first, _) = found.proposals, failed.proposals
+        assert first is not None
+        assert wanted_first is not None
+        assert all(map(torch.equal, first, wanted_first))
+        assert second is None
+        without = {"model": failed.model, "pieces": [], "proposals": []}
+        assert replace(found, **without) == replace(failed, **without)
+
+    @pytest.mark.parametrize("number", [math.nan, math.inf])
+    def test_weights_that_are_no_numbers(self, failed: FailedStep, tmp_path: Path, number: float) -> None:
+        failed.model.double()
+        with torch.no_grad():
+            failed.model.rpn.deltas.bias[2] = number
+        keep(tmp_path, failed)
+        found = dict(read(tmp_path).model.named_parameters())
+        for name, value in failed.model.named_parameters():
+            assert_close(found[name], value, rtol=0, atol=0, equal_nan=True)  # and in float64
+            assert found[name].requires_grad == value.requires_grad
 
     @pytest.mark.parametrize("folder", ["absent", "."])
     def test_a_folder_without_a_batch_is_refused(self, tmp_path: Path, folder: str) -> None:
         with pytest.raises(FrcnnError, match=r"holds no batch\.safetensors: name the folder") as caught:
             replay(tmp_path / folder)
         assert str(caught.value).startswith(f"{tmp_path / folder}: ")
+
+    def test_what_an_earlier_attempt_has_kept_can_be_forgotten(self, failed: FailedStep, tmp_path: Path) -> None:
+        """And nothing else that lies there."""
+        out = tmp_path / "run"
+        forget_failure(out)
+        for process in (0, 11):
+            keep(folder_of(out, process, 12), failed)
+        keep(folder_of(out, 0, 1), failed)
+        note = out / "failure" / "process0" / "note.txt"
+        note.write_text("mine")
+        forget_failure(out)
+        assert [path for path in out.rglob("*") if path.is_file()] == [note]
+        note.unlink()
+        forget_failure(out)
+        assert list(out.iterdir()) == []
+
+
+class TestOfSeveralProcesses:
+    """Parts that are put together again."""
+
+    @pytest.fixture
+    def whole(self, dataset: Dataset) -> list[Batch]:
+        return self.pieces(dataset, Share())
+
+    def pieces(self, dataset: Dataset, share: Share) -> list[Batch]:
+        """Of two and of one: the second process has a stand-in for that one."""
+        (step,) = steps(
+            dataset,
+            3,
+            seed=0,
+            epoch=0,
+            chances=Chances(flip=0.5),
+            group_by_aspect=False,
+            workers=0,
+            ignore_regions=True,
+            seen_by=load_preset("tiny").model.input,
+            pieces=2,
+            share=share,
+        )
+        return step
+
+    def keep_both(self, dataset: Dataset, failed: FailedStep, out: Path) -> None:
+        for process in range(2):
+            pieces = self.pieces(dataset, Share(process, 2))
+            proposals = [[torch.tensor([[float(o.number)] * 4]) for o in piece.part.orders] for piece in pieces]
+            share = replace(failed, pieces=pieces, proposals=proposals, processes=2)
+            keep(folder_of(out, process, 2), share)
+
+    def test_they_are_the_step_of_one(
+        self, dataset: Dataset, failed: FailedStep, whole: list[Batch], tmp_path: Path
+    ) -> None:
+        self.keep_both(dataset, failed, tmp_path)
+        found = read(tmp_path / "failure")
+        assert [len(piece.pictures) for piece in found.pieces] == [2, 1]
+        for piece, wanted, proposals in zip(found.pieces, whole, found.proposals, strict=True):
+            numbers = [order.number for order in piece.part.orders]
+            assert piece.pictures == wanted.pictures
+            assert numbers == [order.number for order in wanted.part.orders]
+            assert replace(piece.part, orders=[]) == replace(wanted.part, orders=[])
+            assert all(map(torch.equal, piece.pixels, wanted.pixels))
+            assert all(torch.equal(a.boxes, b.boxes) for a, b in zip(piece.targets, wanted.targets, strict=True))
+            assert proposals is not None
+            assert [boxes[0, 0] for boxes in proposals] == numbers
+
+    def test_each_can_be_looked_at_alone_and_a_part_is_not_taken_for_all(
+        self, dataset: Dataset, failed: FailedStep, tmp_path: Path
+    ) -> None:
+        self.keep_both(dataset, failed, tmp_path)
+        of_second = tmp_path / "failure" / "process1"
+        assert [len(piece.pictures) for piece in read(of_second).pieces] == [1, 1]
+        for path in (tmp_path / "failure" / "process0").iterdir():
+            path.unlink()
+        (tmp_path / "failure" / "process0").rmdir()
+        with pytest.raises(FrcnnError, match=f"lacks the parts of some of 2 processes: name {of_second}"):
+            read(tmp_path / "failure")
+
+
+class TestReplay:
+    """What is kept before a step gives the losses of that step, bit by bit."""
+
+    def count_replayed(self, data: Path, out: Path, monkeypatch: pytest.MonkeyPatch, *settings: str) -> int:
+        """Of how many steps."""
+        real, replayed = loop.train_step, []
+
+        def train_step(training: Training, batches: list[Batch]) -> loop.Step:
+            keep(out / "kept", failed_step(training, batches, ""))
+            step = real(training, batches)
+            drawn = torch.get_rng_state()
+            losses = replay(out / "kept")
+            assert torch.equal(torch.get_rng_state(), drawn)
+            assert {name: loss.item() for name, loss in losses.items()} == step.losses
+            assert all(loss > 0 for loss in step.losses.values())
+            replayed.append(step)
+            return step
+
+        monkeypatch.setattr(loop, "train_step", train_step)
+        run(data, out, *settings)
+        return len(replayed)
+
+    def test_each_step_of_alternating_training(
+        self, voc_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Batch norm is live, and at rest in what does not train."""
+        asked = (*EVERYTHING, "train.schedule=alternating")
+        assert self.count_replayed(voc_set, tmp_path / "run", monkeypatch, *asked) == 8
+
+    @pytest.mark.parametrize(
+        "settings",
+        [
+            ("train.accumulate=2",),
+            ("train.schedule=exact", "train.ema_decay=0.9"),
+            ("train.precision=bfloat16",),
+            ("train.precision=float64", "train.accumulate=2"),
+            ("data.ignore_regions=true", "train.seed=5", "model.head.dropout=0.5"),
+            ("data.scales=[24, 30]", "model.input.short_side=30", "model.input.long_side=60"),  # pictures are reduced
+        ],
+        ids=["pieces", "exact", "bfloat16", "float64", "dropout", "reduced"],
+    )
+    def test_each_way_of_training(
+        self, voc_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: tuple[str, ...]
+    ) -> None:
+        assert self.count_replayed(voc_set, tmp_path / "run", monkeypatch, *EVERYTHING, *settings) == 2
+
+    def test_gradients_can_be_studied(self, failed: FailedStep, tmp_path: Path) -> None:
+        """Of the same weights as in training: the third step of alternating training moves the RPN's alone."""
+        step = read_again(failed, tmp_path)
+        sum(losses_of(step).values(), torch.zeros(())).backward()
+        moved = {name.partition(".")[0] for name, value in step.model.named_parameters() if value.grad is not None}
+        assert moved == {"rpn"}
+
+
+def read_again(failed: FailedStep, folder: Path) -> FailedStep:
+    keep(folder, replace(failed, device="cpu"))
+    return read(folder)
 
 
 class TestInARun:
@@ -124,14 +256,14 @@ class TestInARun:
             return make_piece(training, batch)
 
         monkeypatch.setattr(loop, "piece_of", with_an_infinite_gradient)
-        said = r"step 1: the gradient is not finite \(rpn_objectness [\d.]+, .*; gradient norm (inf|nan)\) at rate"
+        said = r"step 2: the gradient is not finite \(rpn_.*; gradient norm (inf|nan), of the steps before "
         with pytest.raises(FrcnnError, match=said):
             run(voc_set, tmp_path / "run", "train.clip_gradient=10")
         ((weight, before),) = reached
         assert torch.equal(weight, before)
         assert torch.equal(_kept(tmp_path / "run", "rpn.deltas.weight"), before)
         assert not list((tmp_path / "run" / "state").glob("*"))
-        assert replay(tmp_path / "run" / "failure").total().isfinite()
+        assert all(loss.isfinite() for loss in replay(tmp_path / "run" / "failure").values())
 
     def test_a_piece_s_loss_stops_it_and_all_pieces_are_kept(
         self, voc_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -145,11 +277,31 @@ class TestInARun:
 
         monkeypatch.setattr(loop, "piece_of", poisoned)
         pieces = ("train.batch_size=4", "train.accumulate=4", "data.group_by_aspect=false", "data.validation=0")
-        with pytest.raises(FrcnnError, match=r"step 0: the loss is not finite") as caught:
+        with pytest.raises(FrcnnError, match=r"step 1: the loss is not finite") as caught:
             run(voc_set, tmp_path / "run", *pieces)
         assert all(f"00000{number}.jpg" in str(caught.value) for number in (1, 2, 3, 4))
-        with safe_open(tmp_path / "run" / "failure" / "batch.safetensors", framework="pt") as file:
-            assert len(json.loads(file.metadata()["pictures"])) == 4
+        assert [len(piece.pictures) for piece in read(tmp_path / "run" / "failure").pieces] == [1] * 4
+
+    def test_weights_that_are_no_numbers_are_told_from_bad_pictures(self, voc_set: Path, tmp_path: Path) -> None:
+        """And can be studied. A rate beyond reason needs one step for it."""
+        asked = ("train.lr=1e38", "train.warmup_steps=0", "train.steps=4", "train.checkpoint_every=100")
+        said = (
+            r"^step 2: the loss is not finite .* the weights were not finite any more after step 1 \(.*train\.lr below"
+        )
+        with pytest.raises(FrcnnError, match=said) as caught:
+            run(voc_set, tmp_path / "run", *asked, "data.validation=0")
+        assert "clip_gradient" not in str(caught.value)  # it is set
+        assert not read(tmp_path / "run" / "failure").model.rpn.deltas.weight.isfinite().all()
+        assert not any(loss.isfinite() for loss in replay(tmp_path / "run" / "failure").values())
+
+    def test_a_new_attempt_leaves_nothing_of_an_earlier_failure(self, voc_set: Path, tmp_path: Path) -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(head, "encode", lambda boxes, _: torch.full_like(boxes, math.inf))
+            with pytest.raises(FrcnnError, match="is not finite"):
+                run(voc_set, tmp_path / "run", "train.steps=1")
+        assert (tmp_path / "run" / "failure").is_dir()
+        run(voc_set, tmp_path / "run", "train.steps=1")
+        assert not (tmp_path / "run" / "failure").exists()
 
 
 def _kept(out: Path, name: str) -> Tensor:

@@ -16,7 +16,7 @@ from frcnn.errors import ConfigError, DataError, FrcnnError, UsageError
 from frcnn.model import head
 from frcnn.training import loop
 from frcnn.training.failure import replay
-from frcnn.training.loop import reduces, seed_of_picture, train
+from frcnn.training.loop import reduces, train
 from frcnn.weights.model_file import load_model
 
 
@@ -207,7 +207,7 @@ def test_a_loss_that_is_not_finite_stops_with_the_pictures(voc_set, tmp_path, mo
     monkeypatch.undo()
     assert (tmp_path / "run" / "failure" / "batch.safetensors").is_file()
     again = replay(tmp_path / "run" / "failure")
-    assert again.total().isfinite()  # the picture itself is sound: it was poisoned on its way
+    assert all(loss.isfinite() for loss in again.values())  # the picture itself is sound: it was poisoned on its way
 
 
 def test_steps_instead_of_epochs(voc_set, tmp_path):
@@ -235,12 +235,6 @@ def test_random_weights_freeze_nothing_and_say_so_in_the_settings(voc_set, tmp_p
     run(voc_set, tmp_path / "run", "train.epochs=1")
     backbone = load_config(tmp_path / "run" / "config.toml").model.backbone
     assert (backbone.frozen_stages, backbone.batch_norm) == (0, "live")
-
-
-def test_seeds_of_pictures_and_steps_differ():
-    drawn = {seed_of_picture(seed, step, i) for seed in range(3) for step in range(100) for i in range(20)}
-    assert len(drawn) == 6000
-    assert all(0 <= seed < 2**63 for seed in drawn)
 
 
 def test_resuming_before_the_first_state_keeps_what_was_asked_for(voc_set, tmp_path):

@@ -17,7 +17,7 @@ from frcnn.config import TrainConfig, load_preset, override
 from frcnn.data.loading import Batch
 from frcnn.model.detector import FasterRCNN
 from frcnn.ops.boxes import is_inside
-from frcnn.training import loop, objectives
+from frcnn.training import loop, objectives, pieces
 from frcnn.training import run as run_of_training
 from frcnn.training.run import Training
 from frcnn.training.schedules import ROOMS, set_modes, stages_of, take_weights, train_only
@@ -218,7 +218,7 @@ class TestAlternating:
             np.save(path, rows)
 
         read: list[tuple[Batch, list[Tensor]]] = []
-        real = loop.proposals_for
+        real = pieces.proposals_for
 
         def proposals_for(training: Training, batch: Batch) -> list[Tensor] | None:
             proposals = real(training, batch)
@@ -227,7 +227,7 @@ class TestAlternating:
             return proposals
 
         monkeypatch.setattr(loop, "write_proposals", write_objects)
-        monkeypatch.setattr(loop, "proposals_for", proposals_for)
+        monkeypatch.setattr(pieces, "proposals_for", proposals_for)
         seen_at_half = ("model.input.short_side=30", "model.input.long_side=60", f"data.crop={crop}")
         run(voc_set, tmp_path / "run", *ALTERNATING, *seen_at_half, "train.steps=6", "data.validation=0")
         views = {

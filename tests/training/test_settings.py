@@ -256,6 +256,9 @@ class TestSuitToWeights:
         [
             (WEIGHTS, 3, [], "frozen"),
             (WEIGHTS, 4, [], "live"),
+            (WEIGHTS, 8, ["train.accumulate=8"], "frozen"),
+            (WEIGHTS, 8, ["train.accumulate=3"], "frozen"),
+            (WEIGHTS, 8, ["train.accumulate=2"], "live"),
             (WEIGHTS, 3, ["model.backbone.batch_norm=live"], "live"),
             (WEIGHTS, 3, [" model.backbone.batch_norm = live", "train.lr=1"], "live"),
             (None, 1, [], "live"),
@@ -264,8 +267,7 @@ class TestSuitToWeights:
     def test_few_pictures_do_not_move_learnt_batch_norm_unless_they_are_asked_to(
         self, weights: BackboneWeights | None, batch_size: int, overrides: list[str], expected: str
     ) -> None:
-        """A mean over less than four pictures is worth less than the one that was learnt."""
-        config = override(
-            load_preset("resnet18_fpn"), ["model.backbone.batch_norm=live", f"train.batch_size={batch_size}"]
-        )
+        """A mean over less than four pictures at once is worth less than the one that was learnt."""
+        batch = [f"train.batch_size={batch_size}", *(each for each in overrides if each.startswith("train."))]
+        config = override(load_preset("resnet18_fpn"), ["model.backbone.batch_norm=live", *batch])
         assert suit_to_weights(config, weights, overrides).model.backbone.batch_norm == expected

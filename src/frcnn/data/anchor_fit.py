@@ -1,17 +1,18 @@
 """How well can the anchors of a configuration answer for the objects of a data set? Found out before training."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from frcnn.config import ModelConfig
+from frcnn.config import Config, ModelConfig
 from frcnn.data.dataset import Dataset
 from frcnn.data.learnt_objects import LearntObjects, box_sizes, learnt_objects
 from frcnn.model.best_overlaps import best_overlaps
 from frcnn.model.level_grid import LevelGrid, level_grids
+from frcnn.model.preprocess import at_scale
 
 WORTH_A_LINE = 0.05  # the share of weakly overlapped objects from which there is one
 NAMED_CLASSES = 5  # in one line
@@ -26,6 +27,8 @@ class AnchorFit:
     class_ids: Int[Tensor, " G"]
     class_names: tuple[str, ...]
     config: ModelConfig = field(repr=False)
+    scales: tuple[int, ...] = ()  # short sides, of which each object is seen at the one that suits it best
+    crops: bool = False  # are pictures also seen through windows? These are not counted
 
     def __len__(self) -> int:
         return len(self.overlaps)
@@ -53,14 +56,16 @@ class AnchorFit:
     def describe(self) -> list[str]:
         """What to read before training, a line each: none where all is well."""
         unmatched, weak, lines = int(self.unmatched.sum()), int(self.weak.sum()), []
+        of_all = f"of {len(self):,} objects"
         if unmatched:
             lines.append(
-                f"no anchor that trains overlaps {unmatched:,} of {len(self):,} objects, so the RPN cannot learn to "
-                f"propose them ({self._named(self.unmatched)}): {self._what_would_reach_them()}"
+                f"no anchor that trains overlaps {unmatched:,} {of_all}{self._where()}, so the RPN "
+                f"{self._what_is_learnt()} ({self._named(self.unmatched)}): "
+                f"{self._what_would_reach_them()}"
             )
         if weak and self._is_worth_a_line(self.weak):
             lines.append(
-                f"no anchor overlaps {weak:,} of {len(self):,} objects by {self.config.rpn.negative_below:g} or more, "
+                f"no anchor overlaps {weak:,} {of_all} by {self.config.rpn.negative_below:g} or more{self._where()}, "
                 f"so only the nearest answers for each ({self._named(self.weak)}): {self._what_would_fit_them()}"
             )
         return lines
@@ -78,9 +83,22 @@ class AnchorFit:
         others = sum(list(counts.values())[NAMED_CLASSES:])
         return ", ".join(named[:NAMED_CLASSES] + ([f"{others:,} of other classes"] if others else []))
 
+    def _where(self) -> str:
+        """What was counted, where training sees more than one size of each picture."""
+        sides = ", ".join(map(str, self.scales))
+        sizes = f" at any of the short sides {sides}" if self.scales else ""
+        return f"{sizes}{' in whole pictures' if self.crops else ''}"
+
+    def _what_is_learnt(self) -> str:
+        only = "can learn to propose them only from the windows of data.crop"
+        return only if self.crops else "cannot learn to propose them"
+
+    def _size_setting(self) -> str:
+        return "data.scales" if self.scales else "model.input.short_side"
+
     def _what_would_reach_them(self) -> str:
         if self.config.rpn.cross_border_anchors:  # then anchors are everywhere, if they are not small for their stride
-            return "larger model.anchors.sizes or a larger model.input.short_side would close the gaps between anchors"
+            return f"larger model.anchors.sizes or larger {self._size_setting()} would close the gaps between anchors"
         return "smaller model.anchors.sizes or model.rpn.cross_border_anchors=true would bring anchors to the border"
 
     def _what_would_fit_them(self) -> str:
@@ -90,12 +108,12 @@ class AnchorFit:
         if middle < min(sizes):
             return (
                 f"half of them are below {middle:.0f} px in the network's input, and model.anchors.sizes begin at "
-                f"{min(sizes):g}; smaller ones or a larger model.input.short_side would fit them better"
+                f"{min(sizes):g}; smaller ones or larger {self._size_setting()} would fit them better"
             )
         if middle > max(sizes):
             return (
                 f"half of them are above {middle:.0f} px in the network's input, and model.anchors.sizes end at "
-                f"{max(sizes):g}; larger ones or a smaller model.input.short_side would fit them better"
+                f"{max(sizes):g}; larger ones or smaller {self._size_setting()} would fit them better"
             )
         border = "" if self.config.rpn.cross_border_anchors else ", or model.rpn.cross_border_anchors=true,"
         return f"more model.anchors.sizes or other model.anchors.ratios{border} would fit them better"
@@ -104,6 +122,18 @@ class AnchorFit:
 def anchor_fit(dataset: Dataset, config: ModelConfig) -> AnchorFit:
     """The fit of all objects of a data set that are learnt. Raises ConfigError where rooms do not fit each other."""
     return fit_of(learnt_objects(dataset), config, level_grids(config))
+
+
+def fit_in_training(dataset: Dataset, config: Config) -> AnchorFit:
+    """The same at the sizes that training draws: of each object at the one that suits it best. Raises ConfigError."""
+    objects, levels, scales = learnt_objects(dataset), level_grids(config.model), config.data.scales
+    rules = [at_scale(config.model.input, side) for side in scales] or [config.model.input]
+    fits = [fit_of(objects, config.model.model_copy(update={"input": rule}), levels) for rule in rules]
+    overlaps, best = torch.stack([fit.overlaps for fit in fits]).max(dim=0)
+    boxes = torch.stack([fit.boxes for fit in fits])[best, torch.arange(len(best))]
+    return replace(
+        fits[0], overlaps=overlaps, boxes=boxes, config=config.model, scales=scales, crops=config.data.crop > 0
+    )
 
 
 def fit_of(objects: LearntObjects, config: ModelConfig, levels: Sequence[LevelGrid]) -> AnchorFit:

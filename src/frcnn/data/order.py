@@ -86,7 +86,7 @@ def dealt(
     """
     sizes = [_seen_size(dataset.examples[order.number].size, order.view) for order in orders]
     parts = []
-    for piece in cut(range(len(orders)), _piece_size(len(orders), pieces)):
+    for piece in cut(range(len(orders)), piece_size(len(orders), pieces)):
         mine = [orders[i] for i in piece[share.number :: share.of]]
         canvas = (0, 0) if rule is None else _common_size([sizes[i] for i in piece], rule, multiple)
         weight = len(piece) / len(orders) if mine else 0.0
@@ -94,9 +94,14 @@ def dealt(
     return parts
 
 
+def piece_size(pictures: int, pieces: int) -> int:
+    """How many pictures of a batch pass through the network at once, through that of all processes together."""
+    return -(-pictures // pieces)
+
+
 def number_of_pieces(pictures: int, pieces: int) -> int:
     """Into how many pieces a batch is cut: fewer than asked for, where it has few pictures."""
-    return -(-pictures // _piece_size(pictures, pieces))
+    return -(-pictures // piece_size(pictures, pieces))
 
 
 def ordered(
@@ -139,10 +144,6 @@ def reduction(size: tuple[int, int], rule: InputConfig | None) -> int:
 def cut(numbers: Sequence[int], size: int) -> list[list[int]]:
     """Pieces of `size`, the last one perhaps smaller."""
     return [list(numbers[i : i + size]) for i in range(0, len(numbers), size)]
-
-
-def _piece_size(pictures: int, pieces: int) -> int:
-    return -(-pictures // pieces)
 
 
 def _seen_size(size: tuple[int, int], view: View) -> tuple[int, int]:

@@ -1,6 +1,5 @@
 """Training, in plain sight: the loop, and one step of it (Faster R-CNN, Sec. 3.2)."""
 
-import hashlib
 import math
 import time
 from collections.abc import Iterator, Sequence
@@ -19,23 +18,21 @@ from frcnn.data.order import Chances
 from frcnn.errors import DataError, FrcnnError, UsageError
 from frcnn.evaluation.run import evaluate_model
 from frcnn.files import folder_unless_in_vain, remove_torn_files, write_text
-from frcnn.model.preprocess import preprocess
-from frcnn.ops.boxes import smaller_side
 from frcnn.training.best import Score, take_if_best
 from frcnn.training.checkpoint import newest_state, save_state, states
-from frcnn.training.failure import describe_failure, is_finite, keep_batch
+from frcnn.training.diagnosis import Failure, calmer, describe_failure, is_finite, weights_of
+from frcnn.training.failure import FailedStep, folder_of, forget_failure, keep
 from frcnn.training.interrupts import interrupts_held
 from frcnn.training.joining import restarted
 from frcnn.training.log import Display
-from frcnn.training.objectives import Piece
 from frcnn.training.optim import learning_rate, set_learning_rate
-from frcnn.training.processes import mean_of_processes, normaliser_over_all, one_fate, open_fabric, share_of
+from frcnn.training.pieces import added_up, by_its_share, piece_of, proposals_for
+from frcnn.training.processes import mean_of_processes, one_fate, open_fabric, share_of
 from frcnn.training.proposals import write_proposals
 from frcnn.training.reporting import leave_report
 from frcnn.training.run import Training, next_stage, open_run
 from frcnn.training.schedules import set_modes
 from frcnn.training.settings import require_run, settle, suit_to_weights
-from frcnn.training.synced_batch_norm import set_share
 from frcnn.training.telling import announce, log_evaluation, log_step
 from frcnn.training.trackers import check_trackers
 from frcnn.weights.imagenet import check_source
@@ -46,7 +43,6 @@ WRITTEN = {  # what a run writes whole: a kill may leave the beginning of it
     "state": ("step_*.safetensors",),
     "proposals": ("step?.npy",),
 }
-LEAST_PROPOSAL = 1.0  # pixels of a picture as it is loaded
 NOT_KNOWN_HERE = Score(None, math.nan)  # the first process evaluates, and tells the others
 
 
@@ -119,6 +115,7 @@ def run_training(run: Training, console: Console, *, resume: bool) -> None:
     if run.is_main:
         for folder, names in WRITTEN.items():
             remove_torn_files(run.out / folder, names)
+        forget_failure(run.out)
         write_text(run.out / "config.toml", to_toml(run.config))
     display = Display(run.total_steps, console)
     with run.log.opened(run.progress, display.say, resuming=resume), display:
@@ -235,56 +232,21 @@ def train_step(run: Training, batches: Sequence[Batch]) -> Step:
     for number, batch in enumerate(batches):
         more_to_come = number + 1 < len(batches)
         with run.fabric.no_backward_sync(run.objective, enabled=more_to_come):  # pyright: ignore[reportArgumentType]
-            losses = run.objective(piece_of(run, batch))
-            weighted = {name: loss * batch.part.weight for name, loss in losses.items()}
+            weighted = by_its_share(run.objective(piece_of(run, batch)), batch)
             run.fabric.backward(torch.stack(list(weighted.values())).sum())
         seen.append({name: loss.detach() for name, loss in weighted.items()})
     return finish_step(run, batches, seen, rate)
 
 
-def piece_of(run: Training, batch: Batch) -> Piece:
-    """What this process computes at once. What is drawn is of seed, step and picture: of no process, and no order."""
-    part, seed, step = batch.part, run.config.train.seed, run.progress.step
-    seeds = [seed_of_picture(seed, step, order.number) for order in part.orders]
-    torch.manual_seed(seeds[0])  # dropout
-    set_share(run.model, float(part.weight > 0))
-    number = next(run.model.parameters()).dtype
-    images = [image.to(number) for image in batch.images_on(run.fabric.device)]
-    return Piece(
-        preprocess(images, part.rule or run.config.model.input, part.canvas),
-        [target.to(run.fabric.device) for target in batch.targets],
-        [torch.Generator().manual_seed(of_picture) for of_picture in seeds],
-        normaliser_over_all(run.fabric, counts=part.weight > 0),
-        proposals_for(run, batch),
-    )
-
-
-def proposals_for(run: Training, batch: Batch) -> list[torch.Tensor] | None:
-    """The written proposals of a batch's pictures, in the pixels of its images; None where the stage reads none."""
-    if run.proposals is None:
-        return None
-    seen = [
-        order.view.boxes(run.proposals.of(order.number), run.train.examples[order.number].size)
-        for order in batch.part.orders
-    ]
-    return [boxes[smaller_side(boxes) >= LEAST_PROPOSAL] for boxes in seen]  # a window may leave nothing of some
-
-
-def seed_of_picture(seed: int, step: int, picture: int) -> int:
-    """A seed of its own for every picture of every step, so that a resumed training draws what it would have drawn."""
-    digest = hashlib.blake2b(f"{seed} {step} {picture}".encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "little") % 2**63
-
-
 def finish_step(run: Training, batches: Sequence[Batch], seen: Sequence[dict[str, torch.Tensor]], rate: float) -> Step:
     """The solver's step, if the numbers are numbers. Raises FrcnnError, and keeps the batch, where they are not."""
     norm = torch.nn.utils.clip_grad_norm_(run.model.parameters(), run.config.train.clip_gradient or math.inf)
-    summed = torch.stack([torch.stack(list(piece.values())) for piece in seen]).sum(dim=0)
-    over_all = mean_of_processes(run.fabric, summed)
+    over_all = mean_of_processes(run.fabric, added_up(seen))
     *values, gradient_norm = torch.cat((over_all, norm.reshape(1).to(over_all.dtype))).tolist()  # the step's one wait
     losses = dict(zip(seen[0], values, strict=True))
     if not is_finite(losses, gradient_norm):
         fail_step(run, batches, losses, gradient_norm, rate)
+    run.norms.append(gradient_norm)
     run.optimizer.step()
     if run.average is not None:
         run.average.update(run.model, run.progress.step - run.stage.first)
@@ -295,16 +257,34 @@ def fail_step(
     run: Training, batches: Sequence[Batch], losses: dict[str, float], gradient_norm: float, rate: float
 ) -> NoReturn:
     """What is not finite must not reach the weights: every process keeps its part of the batch, and all end."""
-    folder = run.out / "failure"
-    if run.fabric.world_size > 1:
-        folder = folder / f"process{run.fabric.global_rank}"
+    folder = folder_of(run.out, run.fabric.global_rank, run.fabric.world_size)
+    taken, weights = run.progress.step, weights_of(run.model)
+    failure = Failure(taken + 1, losses, gradient_norm, rate, run.norms, weights, is_first=taken == run.stage.first)
     pictures = [path for batch in batches for path in batch.pictures]
-    said = describe_failure(run.progress.step, losses, gradient_norm, rate, pictures, folder)
+    said = describe_failure(failure, run.config.train, pictures, folder)
     try:
-        keep_batch(folder, run.model, batches, said)
+        keep(folder, failed_step(run, batches, said))
     except FrcnnError as error:  # a full disk must not hide what happened
         raise FrcnnError(f"{said}; but they were not: {error}") from error
+    finally:
+        run.fabric.barrier()  # torchrun ends all where one ends: not before all have written
     raise FrcnnError(said)
+
+
+def failed_step(run: Training, batches: Sequence[Batch], said: str) -> FailedStep:
+    """What this process takes of the step that comes next."""
+    return FailedStep(
+        run.model,
+        run.config,
+        run.precision,
+        run.progress.stage,
+        run.progress.step,
+        list(batches),
+        [proposals_for(run, batch) for batch in batches],
+        str(run.fabric.device),
+        run.fabric.world_size,
+        said,
+    )
 
 
 def check_weights(run: Training) -> None:
@@ -312,8 +292,7 @@ def check_weights(run: Training) -> None:
     broken = next((name for name, value in run.model.state_dict().items() if not value.isfinite().all()), None)
     if broken is not None:
         raise FrcnnError(
-            f"step {run.progress.step}: the weights are not finite any more ({broken}): start anew with a lower "
-            "train.lr or train.clip_gradient=10"
+            f"step {run.progress.step}: the weights are not finite any more ({broken}): {calmer(run.config.train)}"
         )
 
 
@@ -373,8 +352,5 @@ def evaluate_held_out(run: Training, held_out: Dataset, display: Display) -> Sco
     )
     log_evaluation(run, display, evaluation)
     if not math.isfinite(evaluation.losses["total"]):
-        raise FrcnnError(
-            f"step {run.progress.step}: the validation loss is not finite: start anew with a lower train.lr or "
-            "train.clip_gradient=10"
-        )
+        raise FrcnnError(f"step {run.progress.step}: the validation loss is not finite: {calmer(run.config.train)}")
     return Score(evaluation.result.voc07_map, evaluation.losses["total"])

@@ -1,6 +1,7 @@
 """One training: all that it holds on to, and how it is made from what was asked for."""
 
 import hashlib
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -19,6 +20,7 @@ from frcnn.model.detector import FasterRCNN
 from frcnn.predict import open_model
 from frcnn.training.averaging import AverageModel
 from frcnn.training.checkpoint import Progress, load_state, read_progress
+from frcnn.training.diagnosis import REMEMBERED
 from frcnn.training.log import Log
 from frcnn.training.objectives import Objective
 from frcnn.training.optim import build_optimizer
@@ -49,6 +51,7 @@ class Training:
     changed: Sequence[str] = ()  # settings that are others than when the state was written
     trainable: frozenset[str] = field(init=False)  # names of the weights that may learn, whatever the stage
     log: Log = field(init=False)
+    norms: deque[float] = field(default_factory=lambda: deque(maxlen=REMEMBERED))  # of the last steps' gradients
     # What a stage brings: see `enter_stage`.
     optimizer: torch.optim.Optimizer = field(init=False)
     objective: nn.Module = field(init=False)
@@ -178,6 +181,7 @@ def made(settings: Config, class_names: Sequence[str], start: Start, fabric: Fab
 def enter_stage(run: Training) -> None:
     """What the current stage trains, with a solver of its own, on the proposals that the stage before has written."""
     train_only(run.model, run.stage.trains, run.trainable)
+    run.norms.clear()
     run.model.zero_grad(set_to_none=True)  # what no longer trains must not count in the gradient's norm
     run.optimizer = build_optimizer(run.model, run.config.train)
     run.objective = run.fabric.setup_module(Objective(run.model, run.stage.losses_of), move_to_device=False)

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from frcnn.config import Config, ModelConfig, TrainConfig, load_config, load_preset, override, override_sections
+from frcnn.data.order import piece_size
 from frcnn.errors import UsageError
 from frcnn.files import file_in_the_way
 from frcnn.model.detector import FasterRCNN
@@ -12,7 +13,7 @@ from frcnn.weights.build import settle as settle_model
 from frcnn.weights.imagenet import BackboneWeights
 
 FREE_WHEN_RESUMED = ("data.workers", "train.checkpoint_every", "train.log_every")  # they move no weight
-LEAST_LIVE_BATCH = 4  # pictures of a step, from which batch norm may learn its statistics anew
+LEAST_LIVE_BATCH = 4  # pictures that are normalised together, from which batch norm may learn its statistics anew
 
 
 def settle(
@@ -124,4 +125,5 @@ def _structure(model: ModelConfig) -> str:
 def _too_small_for_live_statistics(model: ModelConfig, train: TrainConfig, overrides: Sequence[str]) -> bool:
     """Few pictures give no mean worth more than the one that was learnt; live where that was asked for by name."""
     asked = any(_key(assignment) == "model.backbone.batch_norm" for assignment in overrides)
-    return model.backbone.batch_norm == "live" and train.batch_size < LEAST_LIVE_BATCH and not asked
+    together = piece_size(train.batch_size, train.accumulate)  # of several processes, which share their statistics
+    return model.backbone.batch_norm == "live" and together < LEAST_LIVE_BATCH and not asked

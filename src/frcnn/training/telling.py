@@ -4,7 +4,9 @@ import math
 import os
 from pathlib import Path
 
-from frcnn.data.anchor_fit import anchor_fit
+from frcnn.config import Config
+from frcnn.data.anchor_fit import fit_in_training
+from frcnn.data.order import piece_size
 from frcnn.evaluation.results import Evaluation
 from frcnn.naming import counted
 from frcnn.training.log import Display
@@ -26,7 +28,7 @@ def announce(run: Training, display: Display, *, resume: bool) -> None:
     if run.train.skipped_boxes:
         boxes = counted(run.train.skipped_boxes, "bad box is", "bad boxes are")
         display.say(f"{boxes} left out, as data.bad_boxes asks.")
-    for line in anchor_fit(run.train, run.config.model).describe():
+    for line in fit_in_training(run.train, run.config).describe():
         display.say(line)
     display.say(_solver_in_a_line(run))
     display.say(_layers_in_a_line(run))
@@ -135,4 +137,11 @@ def _layers_in_a_line(run: Training) -> str:
     built = max(backbone.taps) + 1
     stages = f"{min(backbone.frozen_stages, built)} of {built} stages are frozen"
     neck = f", {backbone.neck_norm} norm in the neck" if backbone.neck == "fpn" and backbone.neck_norm != "none" else ""
-    return f"{learning:,} of {everything:,} weights learn; {stages}; batch norm: {backbone.batch_norm}{neck}"
+    norm = f"{backbone.batch_norm}{_over_how_many(run.config) if backbone.batch_norm == 'live' else ''}"
+    return f"{learning:,} of {everything:,} weights learn; {stages}; batch norm: {norm}{neck}"
+
+
+def _over_how_many(config: Config) -> str:
+    """What live statistics are taken over."""
+    together = piece_size(config.train.batch_size, config.train.accumulate)
+    return f" over {together} picture{'' if together == 1 else 's'}"

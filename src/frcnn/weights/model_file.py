@@ -20,7 +20,7 @@ from frcnn.model.detector import FasterRCNN
 from frcnn.model.zoo import build_from_config
 from frcnn.weights.build import checked_classes
 from frcnn.weights.keys import load_exactly
-from frcnn.weights.state_file import read_safetensors
+from frcnn.weights.state_file import StateFile, read_safetensors
 
 FORMAT, VERSION = "frcnn", 1
 PICKLE, ZIP = b"\x80", b"PK\x03\x04"  # how files of torch.save begin
@@ -49,13 +49,30 @@ def load_model(path: str | Path) -> FasterRCNN:
     path = Path(path)
     _check_kind(path)
     file = read_safetensors(path)
-    config, class_names = _described(file.metadata, path)
-    try:
-        model = build_from_config(config, class_names)
-    except UsageError as error:
-        raise ModelFileError(f"{path}: {error}") from error
+    model = _empty_model(file, path)
     load_exactly(model, file.state, str(path))
     return model.eval()
+
+
+def load_as_it_is(path: Path) -> FasterRCNN:
+    """The same for study: in the precision that the file has, and its numbers may be none. Raises ModelFileError."""
+    file = read_safetensors(path)
+    model = _empty_model(file, path)
+    precision = next((value.dtype for value in file.state.values() if value.is_floating_point()), torch.float32)
+    try:
+        model.to(precision).load_state_dict(file.state)
+    except RuntimeError as error:
+        raise ModelFileError(f"{path}: holds the weights of another network") from error
+    return model.eval()
+
+
+def _empty_model(file: StateFile, path: Path) -> FasterRCNN:
+    """What the file describes, before it has its weights."""
+    config, class_names = _described(file.metadata, path)
+    try:
+        return build_from_config(config, class_names)
+    except UsageError as error:
+        raise ModelFileError(f"{path}: {error}") from error
 
 
 def _plain(tensor: Tensor) -> Tensor:

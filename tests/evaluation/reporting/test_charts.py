@@ -14,6 +14,7 @@ from frcnn.evaluation.reporting.charts import (
     TOP,
     WIDTH,
     Bar,
+    Section,
     Series,
     curve,
     line_chart,
@@ -74,6 +75,46 @@ def test_a_single_value_is_a_dot() -> None:
     assert 0 < float(dot.get("cx", "0")) < WIDTH
     assert 0 < float(dot.get("cy", "0")) < HEIGHT
     assert dot[0].text == "loss 5: 0.25"
+
+
+class TestSections:
+    """Parts of the way across, with a line between each and the next."""
+
+    LINE = Series("loss", [0.0, 100.0], [0.5, 1.0])
+
+    def lines_and_names(self, *sections: Section) -> tuple[list[float], dict[str, float]]:
+        """Where they stand across."""
+        svg = line_chart([self.LINE], "step", sections=sections)
+        assert svg is not None
+        drawn = [each for each in ET.fromstring(svg).iter() if each.get("class") == "section"]
+        lines = [float(each.get("d", "")[1:].split()[0]) for each in drawn if each.tag.endswith("path")]
+        return lines, {each.text or "": float(each.get("x", "0")) for each in drawn if each.tag.endswith("text")}
+
+    def test_they_are_parted_between_their_ends_and_named_in_their_middle(self) -> None:
+        across = WIDTH - LEFT - RIGHT
+        lines, names = self.lines_and_names(Section(0, 40, "a"), Section(60, 100, "<b>"))
+        assert lines == pytest.approx([LEFT + across * 0.5], abs=0.05)
+        assert names == pytest.approx({"a": LEFT + across * 0.2, "<b>": LEFT + across * 0.8}, abs=0.05)
+
+    def test_what_lies_beside_the_lines_is_left_out_and_what_is_narrow_has_no_name(self) -> None:
+        sections = (Section(-90, -50, "before"), Section(-30, 50, "a"), Section(60, 61, "b"), Section(70, 900, "c"))
+        lines, names = self.lines_and_names(*sections)
+        assert (len(lines), set(names)) == (2, {"a", "c"})
+
+    def test_names_stand_above_all_values(self) -> None:
+        """Of 14 px."""
+        svg = line_chart([self.LINE], "step", sections=[Section(0, 50, "a"), Section(50, 100, "b")])
+        assert svg is not None
+        assert min(y for _, y in polylines(svg)["train"]) > TOP + 14
+
+    def test_there_are_none_unless_asked_for(self) -> None:
+        assert self.lines_and_names() == ([], {})
+
+
+def test_lines_of_one_name_are_told_once() -> None:
+    svg = line_chart([Series("loss", [0.0], [1.0]), Series("loss", [1.0], [1.0])], "step")
+    assert svg is not None
+    assert ET.fromstring(svg).get("aria-label") == "loss (step)"
 
 
 def test_nothing_to_draw_is_no_chart() -> None:

@@ -1,13 +1,21 @@
 """What the page says of a training: figures by hand, and only what is known."""
 
 import math
+import xml.etree.ElementTree as ET
 
 import pytest
 
 from frcnn.config import load_preset, override
 from frcnn.evaluation.history import History
 from frcnn.evaluation.reporting.texts import texts
-from frcnn.evaluation.reporting.training_values import LOSSES, duration, settings, training_charts, training_tiles
+from frcnn.evaluation.reporting.training_values import (
+    LOSSES,
+    Chart,
+    duration,
+    settings,
+    training_charts,
+    training_tiles,
+)
 
 EN, KO = texts("en"), texts("ko")
 STEPS = tuple(
@@ -53,6 +61,77 @@ def test_settings_that_people_ask_for() -> None:
     assert (rows["Network input"], rows["Steps"]) == ("320²", "20,000")
     assert rows["Backbone"].endswith(" + FPN")
     assert not {"Epochs", "Times resumed"} & set(rows)
+
+
+@pytest.mark.parametrize(
+    ("asked", "english", "korean"),
+    [
+        (
+            ["train.step_epochs=[1, 1, 1, 1500]"],
+            ("Epochs", "1 · 1 · 1 · 1,500 (steps 1 to 4)"),
+            "1 · 1 · 1 · 1,500 (1~4단계)",
+        ),
+        (["train.epochs=13"], ("Epochs", "13 · 13 · 13 · 13 (steps 1 to 4)"), "13 · 13 · 13 · 13 (1~4단계)"),
+        (["train.steps=7"], ("Steps", "7 · 7 · 7 · 7 (steps 1 to 4)"), "7 · 7 · 7 · 7 (1~4단계)"),
+    ],
+)
+def test_each_step_of_alternating_training_has_a_length_of_its_own(
+    asked: list[str], english: tuple[str, str], korean: str
+) -> None:
+    config = override(load_preset("tiny"), ["train.schedule=alternating", *asked])
+    assert english in settings(config, History(), EN)
+    assert korean in dict(settings(config, History(), KO)).values()
+
+
+def alternating() -> History:
+    """Three steps of the solver in each of the four of the schedule; the last one is evaluated."""
+    lines = []
+    for stage in range(1, 5):
+        of_rpn = stage % 2 == 1
+        losses = {name: 10.0 * stage for name in LOSSES[1:] if name.startswith("rpn") == of_rpn}
+        total = {"total": sum(losses.values())}
+        lines += [{"step": 3 * stage + i - 3, "stage": stage, "lr": 0.1} | losses | total for i in (1, 2, 3)]
+    tested = {"total": 100.0, "rpn_objectness": 1.0, "rpn_box": 2.0, "head_class": 4.0, "head_box": 8.0}
+    return History(tuple(lines), ({"step": 12, "epoch": 1, "voc07_map": 0.5, "voc_map": 0.5, "losses": tested},))
+
+
+class TestAlternating:
+    """What one step minimises is another loss than the next one's: no line joins them."""
+
+    def chart(self, number: int) -> Chart:
+        return training_charts(alternating(), EN)[number]
+
+    def test_the_total_is_a_line_for_each_step(self) -> None:
+        chart = self.chart(0)
+        assert chart.title == "Loss that each of the four steps minimises"
+        lines = [line for line in ET.fromstring(chart.svg).iter("polyline") if line.get("class") == "train"]
+        heights = [{point.split(",")[1] for point in line.get("points", "").split()} for line in lines]
+        assert [len(each) for each in heights] == [1] * 4  # level, so no line climbs from one step to the next
+        assert len(set.union(*heights)) == 4
+
+    def test_held_out_counts_what_the_last_step_minimises(self) -> None:
+        assert "validation 12: 12<" in self.chart(0).svg
+
+    def test_steps_are_marked_and_named(self) -> None:
+        svg = ET.fromstring(self.chart(0).svg)
+        named = [text.text for text in svg.iter("text") if text.get("class") == "section"]
+        assert named == ["1/4", "2/4", "3/4", "4/4"]
+        assert len([path for path in svg.iter("path") if path.get("class") == "section"]) == 3
+        assert self.chart(0).keys[-1] == ("section", "1/4 to 4/4: steps of alternating training")
+        rate = next(chart for chart in training_charts(alternating(), EN) if chart.title == "Learning rate")
+        assert rate.keys == [("section", "1/4 to 4/4: steps of alternating training")]
+        assert len(list(ET.fromstring(rate.svg).iter("polyline"))) == 4
+
+    def test_each_kind_of_line_has_one_key(self) -> None:
+        assert [kind for kind, _ in self.chart(0).keys] == ["faint", "train", "validation", "section"]
+
+    def test_epochs_are_of_the_step_that_is_evaluated(self) -> None:
+        assert ">epoch of step 4<" in self.chart(1).svg
+
+    def test_joint_training_has_no_such_marks(self) -> None:
+        for chart in training_charts(History(STEPS, EVALUATIONS), EN):
+            assert "section" not in chart.svg
+            assert "section" not in dict(chart.keys)
 
 
 def test_charts_of_what_is_known() -> None:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -14,6 +15,8 @@ LEFT, RIGHT, TOP, BOTTOM = 52, 20, 12, 40  # around the plot: room for the numbe
 MOST_POINTS = 400  # of a line: more are not seen, and make the page heavy
 MOST_MARKS = 60
 SIDE = 100  # of a small chart
+ROOM_FOR_NAMES = 1.1  # times the highest value, above which the names of sections stand
+LEAST_NAMED = 26  # across, of a section: its name would not find room in less
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,14 @@ class Series:
         if len(pairs) <= MOST_POINTS:
             return pairs
         return np.array([part.mean(axis=0) for part in np.array_split(pairs, MOST_POINTS)])
+
+
+class Section(NamedTuple):
+    """A part of the way across, whose values stand for themselves."""
+
+    first: float
+    last: float
+    name: str
 
 
 class Bar(NamedTuple):
@@ -58,21 +69,30 @@ class Axes:
         return LEFT + across * (WIDTH - LEFT - RIGHT), HEIGHT - BOTTOM - up * (HEIGHT - TOP - BOTTOM)
 
 
-def line_chart(series: Sequence[Series], x_label: str, y_range: tuple[float, float] | None = None) -> Markup | None:
+def line_chart(
+    series: Sequence[Series],
+    x_label: str,
+    y_range: tuple[float, float] | None = None,
+    sections: Sequence[Section] = (),
+) -> Markup | None:
     """The series over one another, from 0 up unless `y_range` says else; None where there is nothing to draw."""
     drawn = [(line, line.points()) for line in series]
     solid = [points for line, points in drawn if line.kind != "faint" and len(points)]
     if not solid:
         return None
     every = np.concatenate(solid)
-    axes = Axes(_widened(every[:, 0].min(), every[:, 0].max()), y_range or (0.0, _top(every[:, 1].max())))
+    top = _top(every[:, 1].max()) * (ROOM_FOR_NAMES if sections else 1.0)
+    axes = Axes(_widened(every[:, 0].min(), every[:, 0].max()), y_range or (0.0, top))
     lines = Markup().join(_line(line, points, axes) for line, points in drawn if len(points))
     label = _across_label(x_label)
-    names = ", ".join(line.name for line in series)
+    names = ", ".join(dict.fromkeys(line.name for line in series))
     return Markup(
         '<svg class="chart" viewBox="0 0 {} {}" role="img" aria-label="{}">{}{}'
-        '<svg x="{}" y="{}" width="{}" height="{}" viewBox="{} {} {} {}">{}</svg></svg>'
-    ).format(WIDTH, HEIGHT, f"{names} ({x_label})", _grid(axes), label, *_window(), *_window(), lines)
+        '<svg x="{}" y="{}" width="{}" height="{}" viewBox="{} {} {} {}">{}</svg>{}</svg>'
+    ).format(
+        WIDTH, HEIGHT, f"{names} ({x_label})", _grid(axes), label, *_window(), *_window(), lines,
+        _sections(sections, axes),
+    )  # fmt: skip
 
 
 def curve(x: Sequence[float], y: Sequence[float], name: str, mark: tuple[float, float] | None = None) -> Markup:
@@ -139,6 +159,23 @@ def _marks(series: Series, points: Float[np.ndarray, "N 2"], places: Sequence[tu
         yield Markup('<circle class="{}" cx="{}" cy="{}" r="3"><title>{} {}: {}</title></circle>').format(
             series.kind, _short(across), _short(down), series.name, f"{x:g}", f"{y:.4g}"
         )
+
+
+def _sections(sections: Sequence[Section], axes: Axes) -> Markup:
+    """A line between each and the next, and their names where there is room."""
+    (low, high), parts = axes.x, []
+    between = [(before.last + after.first) / 2 for before, after in pairwise(sections)]
+    for across in (axes.place(x, axes.y[0])[0] for x in between if low < x < high):
+        parts.append(Markup('<path class="section" d="M{} {}V{}"/>').format(_short(across), TOP, HEIGHT - BOTTOM))
+    for section in sections:
+        left, right = (axes.place(min(max(x, low), high), axes.y[0])[0] for x in (section.first, section.last))
+        if right - left >= LEAST_NAMED:
+            parts.append(
+                Markup('<text class="section" x="{}" y="{}" text-anchor="middle">{}</text>').format(
+                    _short((left + right) / 2), TOP + 11, section.name
+                )
+            )
+    return Markup().join(parts)
 
 
 def _bar(bar: Bar, axes: Axes) -> Markup:

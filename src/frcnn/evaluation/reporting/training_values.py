@@ -1,17 +1,20 @@
 """What the page says of a training: its settings, its curves, its speed and its memory."""
 
 import math
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from typing import Any, NamedTuple
 
 from markupsafe import Markup
 
-from frcnn.config import Config
+from frcnn.config import Config, TrainConfig
 from frcnn.evaluation.history import History, column
-from frcnn.evaluation.reporting.charts import Series, line_chart, smoothed
+from frcnn.evaluation.reporting.charts import Section, Series, line_chart, smoothed
 from frcnn.evaluation.reporting.texts import Texts
 
 LOSSES = ("total", "rpn_objectness", "rpn_box", "head_class", "head_box")
+OF_HEAD = LOSSES[3:]
+STAGES = 4  # of alternating training (Faster R-CNN, Sec. 3.2)
 
 Named = list[tuple[str, str]]  # names with their values
 
@@ -42,14 +45,13 @@ def settings(config: Config, history: History, say: Texts) -> Named:
     train, size = config.train, config.model.input
     neck = "" if config.model.backbone.neck == "none" else " + FPN"
     sides = say("setting.sides", short=size.short_side, long=size.long_side)
-    length = ("epochs", train.epochs) if train.steps is None else ("steps", train.steps)
     scaled = train.lr_scaling == "linear"
     rows = {
         "preset": config.preset,
         "backbone": config.model.backbone.body + neck,
         "input": f"{size.short_side}²" if size.resize == "square" else sides,
         "schedule": train.schedule,
-        length[0]: f"{length[1]:,}",
+        "epochs" if train.steps is None else "steps": _length(train, say),
         "batch": str(train.batch_size),
         "rate": say("setting.scaled_rate", rate=f"{train.lr:g}") if scaled else f"{train.lr:g}",
         "solver": train.optimizer,
@@ -69,9 +71,9 @@ def training_charts(history: History, say: Texts) -> list[Chart]:
         _loss_chart(history, "total", say),
         _average_precision_chart(history, say),
         *(_loss_chart(history, name, say) for name in LOSSES[1:]),
-        _step_chart(history, "rate", column(history.steps, "lr"), say),
-        _step_chart(history, "speed", column(history.steps, "images_per_second"), say, smooth=True),
-        _step_chart(history, "memory", [mb / 1000 for mb in column(history.steps, "memory_mb")], say),
+        _rate_chart(history, say),
+        _step_chart(say("chart.speed"), history, _over_steps(history, "images_per_second", say), say),
+        _memory_chart(history, say),
     ]
     return [chart for chart in charts if chart is not None]
 
@@ -86,43 +88,93 @@ def duration(seconds: float, say: Texts) -> str:
     return say("duration.hours", hours=whole // 3600, minutes=whole % 3600 // 60)
 
 
+def _length(train: TrainConfig, say: Texts) -> str:
+    """In epochs or steps of the solver; alternating training has as many in each of its steps as is asked for."""
+    length = train.epochs if train.steps is None else train.steps
+    if train.schedule != "alternating":
+        return f"{length:,}"
+    return say("setting.by_step", counts=" · ".join(f"{each:,}" for each in train.step_epochs or (length,) * 4))
+
+
 def _loss_chart(history: History, name: str, say: Texts) -> Chart | None:
-    steps, losses = column(history.steps, "step"), column(history.steps, name)
-    tested, held_out = column(history.evaluations, "step"), column(history.evaluations, "losses", name)
-    lines = [*_faint_and_smooth(steps, losses, say), Series(say("chart.validation"), tested, held_out, "validation")]
-    return _chart(say(f"loss.{name}"), [line for line in lines if len(line.points())], say("chart.step"))
+    title, tested, held_out = say(f"loss.{name}"), column(history.evaluations, "step"), _held_out(history, name)
+    if name == "total" and _alternates(history):
+        title = say("loss.of_each_step")
+    lines = [*_over_steps(history, name, say), Series(say("chart.validation"), tested, held_out, "validation")]
+    return _step_chart(title, history, [line for line in lines if len(line.points())], say)
+
+
+def _held_out(history: History, name: str) -> list[float]:
+    """The losses in validation; in total those that the last step of alternating training minimises, or all four."""
+    if name == "total" and _alternates(history):
+        classes, boxes = (column(history.evaluations, "losses", each) for each in OF_HEAD)
+        return [of_class + of_box for of_class, of_box in zip(classes, boxes, strict=True)]
+    return column(history.evaluations, "losses", name)
 
 
 def _average_precision_chart(history: History, say: Texts) -> Chart | None:
-    epochs = column(history.evaluations, "epoch")
+    epochs, label = column(history.evaluations, "epoch"), say("chart.epoch")
+    if _alternates(history):
+        label = say("chart.epoch_of_step", number=_stage(history.steps[-1]))  # only the last one is evaluated
     lines = [
         Series(say("chart.voc07"), epochs, column(history.evaluations, "voc07_map"), "validation"),
         Series(say("chart.voc"), epochs, column(history.evaluations, "voc_map"), "second"),
     ]
-    return _chart(say("chart.map"), lines, say("chart.epoch"), (0.0, 1.0))
+    svg = line_chart(lines, label, (0.0, 1.0))
+    return None if svg is None else Chart(say("chart.map"), svg, _keys(lines))
 
 
-def _step_chart(
-    history: History, name: str, values: Sequence[float], say: Texts, *, smooth: bool = False
-) -> Chart | None:
-    steps, title = column(history.steps, "step"), say(f"chart.{name}")
-    lines = _faint_and_smooth(steps, values, say) if smooth else [Series(title, steps, values)]
-    return _chart(title, lines, say("chart.step"))
+def _rate_chart(history: History, say: Texts) -> Chart | None:
+    title = say("chart.rate")
+    lines = [Series(title, column(part, "step"), column(part, "lr")) for part in _stages(history)]
+    return _step_chart(title, history, lines, say)
 
 
-def _faint_and_smooth(steps: Sequence[float], values: Sequence[float], say: Texts) -> list[Series]:
-    return [
-        Series(say("chart.each"), steps, values, "faint"),
-        Series(say("chart.training"), steps, smoothed(values, len(values) // 25), "train"),
-    ]
+def _memory_chart(history: History, say: Texts) -> Chart | None:
+    title, megabytes = say("chart.memory"), column(history.steps, "memory_mb")
+    lines = [Series(title, column(history.steps, "step"), [number / 1000 for number in megabytes])]
+    return _step_chart(title, history, lines, say)
 
 
-def _chart(
-    title: str, series: Sequence[Series], label: str, y_range: tuple[float, float] | None = None
-) -> Chart | None:
-    svg = line_chart(series, label, y_range)
-    keys = [(line.kind, line.name) for line in series] if len(series) > 1 else []
+def _over_steps(history: History, name: str, say: Texts) -> list[Series]:
+    """A faint line of what was logged and a smooth one; a stage of the training goes on with no line of another."""
+    faint, smooth = [], []
+    for part in _stages(history):
+        steps, values = column(part, "step"), column(part, name)
+        faint.append(Series(say("chart.each"), steps, values, "faint"))
+        smooth.append(Series(say("chart.training"), steps, smoothed(values, len(values) // 25), "train"))
+    return faint + smooth
+
+
+def _step_chart(title: str, history: History, series: Sequence[Series], say: Texts) -> Chart | None:
+    """Over the steps of the solver, with the stages that they belong to."""
+    stages = _stages(history)
+    ends = [(column(part, "step")[0], column(part, "step")[-1], _stage(part[0])) for part in stages]
+    sections = [Section(first, last, f"{stage}/{STAGES}") for first, last, stage in ends]
+    svg = line_chart(series, say("chart.step"), sections=sections if len(stages) > 1 else ())
+    keys = _keys(series) + ([("section", say("chart.sections"))] if len(stages) > 1 else [])
     return None if svg is None else Chart(title, svg, keys)
+
+
+def _keys(series: Sequence[Series]) -> Named:
+    """What the lines are, where they are of several kinds."""
+    keys = list(dict.fromkeys((line.kind, line.name) for line in series))
+    return keys if len(keys) > 1 else []
+
+
+def _stages(history: History) -> list[list[dict[str, Any]]]:
+    """The steps of each stage: one in joint training, four in alternating."""
+    return [list(part) for _, part in groupby(history.steps, _stage)]
+
+
+def _stage(line: Mapping[str, Any]) -> int:
+    return line.get("stage", 1)
+
+
+def _alternates(history: History) -> bool:
+    """Does each step minimise some of the four losses, not all of them?"""
+    counts = {sum(name in line for name in LOSSES[1:]) for line in history.steps}
+    return bool(counts & {1, 2, 3})
 
 
 def _finite(values: Sequence[float]) -> list[float]:
