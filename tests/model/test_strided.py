@@ -9,15 +9,30 @@ from frcnn.model.strided import BottomRightConv2d, StridedConv2d, replace_stride
 
 
 @pytest.mark.parametrize(("side", "cells"), [(6, 3), (7, 4)])
-def test_bottom_right_padding_is_tensorflow_s_same(side, cells):
-    """Even sides are padded after the end alone, odd ones on both ends."""
+def test_bottom_right_padding_begins_every_window_at_an_even_pixel(side, cells):
+    """Sides are padded after the end alone, odd ones by two."""
     layer = BottomRightConv2d(1, 1, 3, stride=2, bias=False)
     nn.init.zeros_(layer.weight)
     layer.weight.data[0, 0, 0, 0] = 1  # reads the cell where each window begins
     ramp = torch.arange(1.0, side + 1).expand(1, 1, side, side)
     out = layer(ramp)
     assert out.shape[-1] == cells
-    assert out[0, 0, -1].tolist() == ([1.0, 3.0, 5.0] if side == 6 else [0.0, 2.0, 4.0, 6.0])
+    assert out[0, 0, -1].tolist() == ([1.0, 3.0, 5.0] if side == 6 else [1.0, 3.0, 5.0, 7.0])
+
+
+@pytest.mark.parametrize("stride_padding", ["symmetric", "bottom_right"])
+def test_what_is_seen_at_a_place_does_not_hang_on_the_picture_s_size(stride_padding):
+    """Else boxes would move with it: a network that learns on sides of 32 n would miss on others by half a stride."""
+    torch.manual_seed(0)
+    settings = load_preset("mobilenet_v2_fpn").model.backbone.model_copy(update={"stride_padding": stride_padding})
+    body = build_body(settings).eval()
+    picture = torch.randn(1, 3, 320, 448)
+    with torch.no_grad():
+        whole, cut = body(picture), body(picture[:, :, :299, :426])
+    for stride, of_whole, of_cut in zip(body.strides, whole, cut, strict=True):
+        rows, columns = (side // stride - 128 // stride - 1 for side in (299, 426))  # clear of the cut's edge
+        assert rows > 0
+        assert_close(of_cut[:, :, :rows, :columns], of_whole[:, :, :rows, :columns], rtol=1e-4, atol=1e-4)
 
 
 def gradients(layer, precision):

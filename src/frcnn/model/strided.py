@@ -22,12 +22,16 @@ class StridedConv2d(nn.Conv2d):
 
 
 class BottomRightConv2d(StridedConv2d):
-    """A 3 x 3 convolution of stride 2 with TensorFlow's "SAME" padding: the odd pixel goes right and below."""
+    """A 3 x 3 convolution of stride 2, padded right and below alone, so that window i begins at pixel 2 i.
+
+    On even sides that is TensorFlow's "SAME" padding, by which the weights were learnt. On odd ones that would begin at
+    2 i - 1, and what lies at a place would move with the parity of the picture's size; here it does not.
+    """
 
     def forward(self, input: Float[Tensor, "N C H W"]) -> Float[Tensor, "N D _ _"]:
-        """Pad each axis by what it lacks (an even side one cell, at its end; an odd one two), then convolve."""
+        """Pad each axis by what it lacks (an even side one cell, an odd one two), then convolve."""
         height, width = input.shape[2:]
-        return super().forward(F.pad(input, (width % 2, 1, height % 2, 1)))
+        return super().forward(F.pad(input, (0, 1 + width % 2, 0, 1 + height % 2)))
 
 
 def replace_strided(layers: nn.Module, *, pad_bottom_right: bool = False) -> None:
