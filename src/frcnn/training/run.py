@@ -139,7 +139,8 @@ def take_up(run: Training, state: Path) -> None:
             f"{state}: was written while other pictures or boxes were trained on: resume with the same data sets in "
             "the same order, or start a new run with --weights and another --out"
         )
-    run.changed = changed_settings(run.progress.settings, run.config)
+    if run.progress.settings:  # else the state is older than this
+        run.changed = changed_settings(run.progress.settings, run.config)
     run.progress.settings = fresh.settings
     enter_stage(run)
     load_state(state, run.model, run.optimizer, run.average.model if run.average else None)
