@@ -19,11 +19,11 @@ from frcnn.data.order import Chances
 from frcnn.errors import DataError, FrcnnError, UsageError
 from frcnn.evaluation.run import evaluate_model
 from frcnn.files import folder_unless_in_vain, remove_torn_files, write_text
+from frcnn.interrupts import interrupts_held
 from frcnn.model.preprocess import preprocess
 from frcnn.ops.boxes import smaller_side
 from frcnn.training.checkpoint import newest_state, save_state, states
 from frcnn.training.failure import describe_failure, is_finite, keep_batch
-from frcnn.training.interrupts import interrupts_held
 from frcnn.training.joining import restarted
 from frcnn.training.log import Display
 from frcnn.training.objectives import Piece

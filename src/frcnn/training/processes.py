@@ -15,8 +15,8 @@ from torch.distributed import PrefixStore  # pyright: ignore[reportPrivateImport
 from frcnn.data.order import Share
 from frcnn.device import choose_device
 from frcnn.errors import FrcnnError, UsageError
+from frcnn.interrupts import interrupts_ignored
 from frcnn.ops.losses import Normaliser, at_least_one
-from frcnn.training.interrupts import interrupts_ignored
 from frcnn.training.joining import join, torchrun_s_store
 
 PATIENCE = timedelta(hours=12)  # while one process evaluates or writes proposals, the others wait

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from frcnn.training.interrupts import interrupts_held, interrupts_ignored
+from frcnn.interrupts import interrupts_held, interrupts_ignored
 
 
 @pytest.fixture(autouse=True)

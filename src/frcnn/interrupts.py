@@ -1,0 +1,64 @@
+"""Ctrl-C and SIGTERM between steps, never within one: a step half taken could not be resumed."""
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any, NoReturn
+
+from frcnn.errors import Terminated
+
+ENDING = (signal.SIGINT, signal.SIGTERM)  # Ctrl-C; and what `kill`, docker, slurm and torchrun send
+
+
+@contextmanager
+def interrupts_held() -> Iterator[None]:
+    """Hold back what asks for an end until the block is done, then let it come: it raises, unless ignored or held.
+
+    A process forked within the block goes on holding it back.
+    """
+    pending: list[int] = []
+
+    def remember(number: int, _: FrameType | None) -> None:
+        pending.append(number)
+
+    with _handled(remember, signal.SIGINT), _handled(remember, signal.SIGTERM):
+        yield
+    if pending:
+        signal.raise_signal(pending[0])  # what stood here before decides, as it would have without us
+
+
+@contextmanager
+def interrupts_ignored() -> Iterator[None]:
+    """Leave the end to another process, which ends this one as well; or to an end that is under way."""
+    with _handled(signal.SIG_IGN, signal.SIGINT), _handled(signal.SIG_IGN, signal.SIGTERM):
+        yield
+
+
+@contextmanager
+def termination_raised() -> Iterator[None]:
+    """SIGTERM raises `Terminated` within the block, unless the program has a way of its own with it."""
+    if signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
+        return
+    with _handled(_terminate, signal.SIGTERM):
+        yield
+
+
+def _terminate(_: int, __: FrameType | None) -> NoReturn:
+    raise Terminated
+
+
+@contextmanager
+def _handled(handler: Callable[[int, FrameType | None], Any] | signal.Handlers, number: int) -> Iterator[None]:
+    """Only the main thread is ever interrupted, and only Python's handlers can be put back."""
+    before = signal.getsignal(number)
+    if threading.current_thread() is not threading.main_thread() or before is None:
+        yield
+        return
+    try:
+        signal.signal(number, handler)
+        yield
+    finally:
+        signal.signal(number, before)
