@@ -1,5 +1,6 @@
 """Ctrl-C and SIGTERM between steps, never within one: a step half taken could not be resumed."""
 
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -9,7 +10,7 @@ from typing import Any, NoReturn
 
 from frcnn.errors import Terminated
 
-ENDING = (signal.SIGINT, signal.SIGTERM)  # Ctrl-C; and what `kill`, docker, slurm and torchrun send
+INTERRUPTED, TERMINATED = 130, 143  # exit statuses: as a shell has them
 
 
 @contextmanager
@@ -37,6 +38,16 @@ def interrupts_ignored() -> Iterator[None]:
 
 
 @contextmanager
+def leaving_at_once() -> Iterator[None]:
+    """Ctrl-C ends the program here and now, for as long as it imports: numpy cannot be imported twice, nor by half."""
+    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield
+        return
+    with _handled(_leave, signal.SIGINT):
+        yield
+
+
+@contextmanager
 def termination_raised() -> Iterator[None]:
     """SIGTERM raises `Terminated` within the block, unless the program has a way of its own with it."""
     if signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
@@ -44,6 +55,11 @@ def termination_raised() -> Iterator[None]:
         return
     with _handled(_terminate, signal.SIGTERM):
         yield
+
+
+def _leave(_: int, __: FrameType | None) -> NoReturn:
+    os.write(2, b"frcnn: interrupted\n")
+    os._exit(INTERRUPTED)
 
 
 def _terminate(_: int, __: FrameType | None) -> NoReturn:

@@ -31,6 +31,7 @@ def test_a_run_s_folder(voc_set, tmp_path):
     out = tmp_path / "run"
     assert {p.name for p in out.iterdir()} == {
         "best.safetensors", "last.safetensors", "config.toml", "metrics.jsonl", "report.html", "state", "tensorboard",
+        ".lock",
     }  # fmt: skip
     assert load_config(out / "config.toml").train.epochs == 3
     events = [line["event"] for line in lines(out)]

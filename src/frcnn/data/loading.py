@@ -76,7 +76,7 @@ def steps(
     share: Share = ALONE,
     pieces: int = 1,
     pad_to_multiple: int = 1,
-) -> Iterator[list[Batch]]:
+) -> Generator[list[Batch], None, None]:
     """One epoch of training, each picture once: a function of seed and epoch alone, whatever the number of workers.
 
     A step is the pieces of a batch, of which a process gets its `share`. Starts with the step numbered `skip`, without

@@ -1,7 +1,8 @@
 """One training: all that it holds on to, and how it is made from what was asked for."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -46,6 +47,7 @@ class Training:
     begin_anew: Callable[[], FasterRCNN]  # the model as it was before the first step
     kept: Kept | None = None  # what a continued detector has kept of its head
     progress: Progress = field(default_factory=Progress)
+    is_halfway: bool = False  # between two places that can be gone on from
     log: Log = field(init=False)
     # What a stage brings: see `enter_stage`.
     optimizer: torch.optim.Optimizer = field(init=False)
@@ -186,3 +188,11 @@ def next_stage(run: Training) -> None:
     if run.stage.starts_anew:
         take_weights(run.model, run.begin_anew(), run.stage.starts_anew)
     enter_stage(run)
+
+
+@contextmanager
+def halfway(run: Training) -> Iterator[None]:
+    """Whatever fails within the block leaves a training of which no state may be written."""
+    run.is_halfway = True
+    yield
+    run.is_halfway = False
