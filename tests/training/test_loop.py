@@ -12,11 +12,12 @@ from safetensors import safe_open
 from small_runs import SMALL, lines, run
 
 from frcnn.config import load_config, load_preset, override, preset_names
-from frcnn.errors import ConfigError, DataError, FrcnnError, UsageError
+from frcnn.errors import ConfigError, DataError, EndedProcessError, FrcnnError, Terminated, UsageError
 from frcnn.model import head
 from frcnn.training import loop
 from frcnn.training.failure import replay
 from frcnn.training.loop import reduces, seed_of_picture, train
+from frcnn.training.run import halfway
 from frcnn.weights.model_file import load_model
 
 
@@ -103,6 +104,57 @@ def test_ctrl_c_within_a_step_lets_it_finish(voc_set, tmp_path, monkeypatch):
     names = [path.name for path in (tmp_path / "run" / "state").iterdir()]
     assert names == ["step_00000001.safetensors"]
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_sigterm_is_a_ctrl_c_within_the_training_alone(voc_set, tmp_path, monkeypatch):
+    real = loop.train_step
+
+    def with_sigterm(training, batch):
+        os.kill(os.getpid(), signal.SIGTERM)
+        return real(training, batch)
+
+    monkeypatch.setattr(loop, "train_step", with_sigterm)
+    with pytest.raises(Terminated):
+        run(voc_set, tmp_path / "run")
+    assert [path.name for path in (tmp_path / "run" / "state").iterdir()] == ["step_00000001.safetensors"]
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+@pytest.mark.parametrize("within", [True, False])
+def test_no_state_is_kept_of_a_solver_s_step_half_done(voc_set, tmp_path, monkeypatch, within):
+    """Another process may end at any time: before that, the step counts as not begun."""
+    taken = []
+
+    def lost(training, batch):
+        if len(taken) == 1:
+            if within:
+                with halfway(training):
+                    raise EndedProcessError("process 1 of 2: gone")
+            raise EndedProcessError("process 1 of 2: gone")
+        taken.append(batch)
+        return real(training, batch)
+
+    real = loop.train_step
+    monkeypatch.setattr(loop, "train_step", lost)
+    with pytest.raises(EndedProcessError):
+        run(voc_set, tmp_path / "run")
+    assert len(list((tmp_path / "run").glob("state/*"))) == (0 if within else 1)
+
+
+def test_a_folder_that_another_training_has_finished_with_meanwhile_is_left_alone(voc_set, tmp_path, monkeypatch):
+    """Between the look for a state and the lock, another one has come and gone."""
+    real = loop.open_run
+
+    def slowly(*words):
+        with monkeypatch.context() as patch:
+            patch.setattr(loop, "open_run", real)
+            run(voc_set, tmp_path / "run", "train.epochs=1")
+        return real(*words)
+
+    monkeypatch.setattr(loop, "open_run", slowly)
+    with pytest.raises(UsageError, match="another training has just been there"):
+        run(voc_set, tmp_path / "run", "train.epochs=1")
+    assert (tmp_path / "run" / "last.safetensors").exists()
 
 
 def test_training_outside_the_main_thread_needs_no_signals(voc_set, tmp_path):

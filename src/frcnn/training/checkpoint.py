@@ -71,10 +71,8 @@ def _write(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> 
                 raise FrcnnError(f"{path}: cannot be written ({error})") from error
     except FrcnnError as error:
         before = newest_state(path.parent)
-        there = f"{before.name} is whole" if before else "there is no state before it, and it begins anew"
-        raise FrcnnError(
-            f"{error}: make room, or mend what else is wrong with the disk, then --resume: {there}"
-        ) from error
+        there = f"goes on from {before.name}" if before else "begins anew, as there is no state before it"
+        raise FrcnnError(f"{error}: make room, or mend the disk; then --resume {there}") from error
 
 
 def states(folder: Path) -> list[Path]:
