@@ -2,6 +2,7 @@ import io
 import os
 import signal
 import threading
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from frcnn.training import loop
 from frcnn.training.failure import replay
 from frcnn.training.loop import reduces, seed_of_picture, train
 from frcnn.training.run import halfway
+from frcnn.training.synced_batch_norm import synced
 from frcnn.weights.model_file import load_model
 
 
@@ -139,6 +141,18 @@ def test_no_state_is_kept_of_a_solver_s_step_half_done(voc_set, tmp_path, monkey
     with pytest.raises(EndedProcessError):
         run(voc_set, tmp_path / "run")
     assert len(list((tmp_path / "run").glob("state/*"))) == (0 if within else 1)
+
+
+@pytest.mark.parametrize("in_vain", [True, False])
+def test_a_step_in_vain_leaves_no_trace_in_batch_norm(in_vain):
+    """Another process may die when the first layers have met the batch already."""
+    model = synced(torch.nn.Sequential(torch.nn.BatchNorm2d(3), torch.nn.BatchNorm2d(3))).train()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    with pytest.raises(ConnectionError) if in_vain else nullcontext(), loop.taken_back_in_vain(model):
+        model(torch.rand(2, 3, 4, 4))
+        if in_vain:
+            raise ConnectionError
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items()) == in_vain
 
 
 def test_a_folder_that_another_training_has_finished_with_meanwhile_is_left_alone(voc_set, tmp_path, monkeypatch):

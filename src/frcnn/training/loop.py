@@ -187,7 +187,7 @@ def train_stage(run: Training, display: Display) -> None:
         batches = training_steps(run, epoch, skip=done)
         for batch in batches:
             with interrupts_held():
-                with taken_back_in_vain(run):
+                with taken_back_in_vain(run.model):
                     step = train_step(run, batch)
                 progress.step += 1
                 seconds = time.perf_counter() - waiting
@@ -240,9 +240,9 @@ def reduces(config: Config) -> bool:
 
 
 @contextmanager
-def taken_back_in_vain(run: Training) -> Iterator[None]:
+def taken_back_in_vain(model: torch.nn.Module) -> Iterator[None]:
     """A step that the others do not live to finish leaves no trace; before the solver's part, only statistics move."""
-    learnt = statistics_of(run.model)
+    learnt = statistics_of(model)
     before = [value.clone() for value in learnt]
     try:
         yield
