@@ -81,6 +81,7 @@ def test_who_ends_all_processes_ends_this_one_in_its_own_way() -> None:
         next(in_processes(Doing(end_both), iter([1]), 1))
 
 
+@pytest.mark.slow
 def test_ctrl_c_while_processes_start_or_end_is_never_lost(tmp_path: Path) -> None:
     """For the whole group, as a terminal sends it, at many moments of many starts: always one KeyboardInterrupt."""
     script = tmp_path / "start.py"
