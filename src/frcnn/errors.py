@@ -19,3 +19,15 @@ class DataError(FrcnnError):
 
 class ModelFileError(FrcnnError):
     """A file that is no model file of ours, or whose weights do not fit."""
+
+
+class LoadingError(FrcnnError):
+    """A process that loads pictures was ended from outside."""
+
+
+class EndedProcessError(FrcnnError):
+    """Another one of the processes that train together has ended."""
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM: the end was asked for by another program, and comes as it does by Ctrl-C. Exit status 143."""

@@ -1,8 +1,11 @@
+import json
+
 import pytest
 import typer
+from torch.distributed.elastic.multiprocessing.errors import ProcessFailure
 
 from frcnn.cli.errors import one_line_errors
-from frcnn.errors import ConfigError, DataError, FrcnnError, UsageError
+from frcnn.errors import ConfigError, DataError, FrcnnError, Terminated, UsageError
 
 
 def fail_with(error: BaseException, debug: bool = False) -> int:
@@ -19,6 +22,7 @@ def fail_with(error: BaseException, debug: bool = False) -> int:
         (UsageError("--out: a file"), 2, "frcnn: --out: a file\n"),
         (ConfigError("train.lrr: no such key"), 2, "frcnn: train.lrr: no such key\n"),
         (KeyboardInterrupt(), 130, "frcnn: interrupted\n"),
+        (Terminated(), 143, "frcnn: terminated\n"),
         (KeyboardInterrupt("a.tar stays"), 130, "frcnn: interrupted: a.tar stays\n"),
         (PermissionError(13, "Permission denied", "/srv/x"), 1, "frcnn: /srv/x: Permission denied\n"),
         (ImportError("no module named x"), 1, "frcnn: no module named x\n"),
@@ -66,3 +70,20 @@ def test_nothing_wrong_nothing_said(capsys):
     with one_line_errors(debug=False):
         pass
     assert capsys.readouterr() == ("", "")
+
+
+def test_torchrun_has_the_line_for_its_report(tmp_path, monkeypatch):
+    """By oracle: what it reads of a process that has failed."""
+    file = tmp_path / "error.json"
+    monkeypatch.setenv("TORCHELASTIC_ERROR_FILE", str(file))
+    assert fail_with(DataError("a.xml: is empty")) == 1
+    failure = ProcessFailure(local_rank=0, pid=1, exitcode=1, error_file=str(file))
+    assert failure.message == json.loads(file.read_text())["message"]
+    assert failure.message["message"] == "frcnn: a.xml: is empty"
+    assert failure.timestamp > 0
+
+
+def test_a_report_that_cannot_be_written_hides_nothing(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("TORCHELASTIC_ERROR_FILE", str(tmp_path / "absent" / "error.json"))
+    assert fail_with(DataError("a.xml: is empty")) == 1
+    assert capsys.readouterr().err == "frcnn: a.xml: is empty\n"

@@ -20,9 +20,10 @@ from frcnn.config import InputConfig
 from frcnn.data import loading
 from frcnn.data.dataset import Dataset, load_dataset
 from frcnn.data.loading import Batch, batches, evaluation_batches, steps
+from frcnn.data.loading_processes import PREFETCH
 from frcnn.data.order import Chances, Part, Share, is_flipped, number_of_batches, reduction, rule_of_step
 from frcnn.data.pictures import ORIENTATION, read_picture, read_reduced_picture, to_tensor
-from frcnn.errors import DataError, FrcnnError
+from frcnn.errors import DataError, LoadingError
 from frcnn.model.preprocess import network_size
 from frcnn.ops.boxes import flip_horizontally, resize_boxes
 
@@ -530,7 +531,9 @@ class TestErrors:
         before = set(multiprocessing.active_children())
         killing = threading.Thread(target=kill_new_process, args=(before,))
         killing.start()
-        with pytest.raises(FrcnnError, match=r"ended unexpectedly .* Lower data\.workers"):
+        with pytest.raises(
+            LoadingError, match=r"was killed, most likely because memory .* ran out: lower data\.workers"
+        ):
             next(evaluation_batches(dataset, 1, 1))
         killing.join()
 
@@ -551,7 +554,7 @@ class TestProcesses:
         time.sleep(0.3)
         for example in dataset.examples:
             example.picture.unlink()
-        for _ in range(2 * loading.PREFETCH):
+        for _ in range(2 * PREFETCH):
             try:
                 next(slow)
             except DataError:

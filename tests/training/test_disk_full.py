@@ -118,6 +118,7 @@ def test_a_state_that_finds_no_room(data, tmp_path, disk, undisturbed) -> None:
     assert status == 1
     assert complaint(said).startswith(f"frcnn: {third}: cannot be written (")
     assert "No space left on device" in complaint(said)
+    assert complaint(said).endswith(f": make room, or mend the disk; then --resume goes on from {second.name}")
     assert second.read_bytes() == before
     assert len(states(out / "state")) == 2
     assert parts(out) == []

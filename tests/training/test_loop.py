@@ -2,6 +2,7 @@ import io
 import os
 import signal
 import threading
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,11 +13,13 @@ from safetensors import safe_open
 from small_runs import lines, run
 
 from frcnn.config import load_config, load_preset, override, preset_names
-from frcnn.errors import ConfigError, DataError, FrcnnError, UsageError
+from frcnn.errors import ConfigError, DataError, EndedProcessError, FrcnnError, Terminated, UsageError
 from frcnn.model import head
 from frcnn.training import loop
 from frcnn.training.failure import replay
 from frcnn.training.loop import reduces, train
+from frcnn.training.run import halfway
+from frcnn.training.synced_batch_norm import synced
 from frcnn.weights.model_file import load_model
 
 
@@ -31,6 +34,7 @@ def test_a_run_s_folder(voc_set, tmp_path):
     out = tmp_path / "run"
     assert {p.name for p in out.iterdir()} == {
         "best.safetensors", "last.safetensors", "config.toml", "metrics.jsonl", "report.html", "state", "tensorboard",
+        ".lock",
     }  # fmt: skip
     assert load_config(out / "config.toml").train.epochs == 3
     events = [line["event"] for line in lines(out)]
@@ -102,6 +106,69 @@ def test_ctrl_c_within_a_step_lets_it_finish(voc_set, tmp_path, monkeypatch):
     names = [path.name for path in (tmp_path / "run" / "state").iterdir()]
     assert names == ["step_00000001.safetensors"]
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_sigterm_is_a_ctrl_c_within_the_training_alone(voc_set, tmp_path, monkeypatch):
+    real = loop.train_step
+
+    def with_sigterm(training, batch):
+        os.kill(os.getpid(), signal.SIGTERM)
+        return real(training, batch)
+
+    monkeypatch.setattr(loop, "train_step", with_sigterm)
+    with pytest.raises(Terminated):
+        run(voc_set, tmp_path / "run")
+    assert [path.name for path in (tmp_path / "run" / "state").iterdir()] == ["step_00000001.safetensors"]
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+@pytest.mark.parametrize("within", [True, False])
+def test_no_state_is_kept_of_a_solver_s_step_half_done(voc_set, tmp_path, monkeypatch, within):
+    """Another process may end at any time: before that, the step counts as not begun."""
+    taken = []
+
+    def lost(training, batch):
+        if len(taken) == 1:
+            if within:
+                with halfway(training):
+                    raise EndedProcessError("process 1 of 2: gone")
+            raise EndedProcessError("process 1 of 2: gone")
+        taken.append(batch)
+        return real(training, batch)
+
+    real = loop.train_step
+    monkeypatch.setattr(loop, "train_step", lost)
+    with pytest.raises(EndedProcessError):
+        run(voc_set, tmp_path / "run")
+    assert len(list((tmp_path / "run").glob("state/*"))) == (0 if within else 1)
+
+
+@pytest.mark.parametrize("in_vain", [True, False])
+def test_a_step_in_vain_leaves_no_trace_in_batch_norm(in_vain):
+    """Another process may die when the first layers have met the batch already."""
+    model = synced(torch.nn.Sequential(torch.nn.BatchNorm2d(3), torch.nn.BatchNorm2d(3))).train()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    with pytest.raises(ConnectionError) if in_vain else nullcontext(), loop.taken_back_in_vain(model):
+        model(torch.rand(2, 3, 4, 4))
+        if in_vain:
+            raise ConnectionError
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items()) == in_vain
+
+
+def test_a_folder_that_another_training_has_finished_with_meanwhile_is_left_alone(voc_set, tmp_path, monkeypatch):
+    """Between the look for a state and the lock, another one has come and gone."""
+    real = loop.open_run
+
+    def slowly(*words):
+        with monkeypatch.context() as patch:
+            patch.setattr(loop, "open_run", real)
+            run(voc_set, tmp_path / "run", "train.epochs=1")
+        return real(*words)
+
+    monkeypatch.setattr(loop, "open_run", slowly)
+    with pytest.raises(UsageError, match="another training has just been there"):
+        run(voc_set, tmp_path / "run", "train.epochs=1")
+    assert (tmp_path / "run" / "last.safetensors").exists()
 
 
 def test_training_outside_the_main_thread_needs_no_signals(voc_set, tmp_path):

@@ -134,26 +134,6 @@ def test_two_processes_have_the_losses_of_one(data, tmp_path, begin, settings, s
         assert of_two == pytest.approx(of_one, rel=1e-9, abs=1e-9)  # sums in another order: 1e-11 is measured
 
 
-def test_a_picture_that_only_one_process_loads_ends_both_and_is_named(tmp_path, begin) -> None:
-    data = write_sample(tmp_path / "data", 24)
-    learnt, _ = training_splits([data], 0.1, 0)
-    batches = list(enumerate(training_order(learnt, 4, 0, 0, group_by_aspect=True)))
-    done, batch = next((number, batch) for number, batch in batches[3:] if len(batch) > 1)
-    broken = learnt.examples[batch[1]].picture  # every other one is the second process's
-    broken.write_bytes(broken.read_bytes()[:-500])
-    process = begin(data, tmp_path / "run", "train.batch_size=4")
-    wait_for_step(tmp_path / "run", done)
-    start = time.monotonic()
-    status, said = ended(process)
-    assert time.monotonic() - start < 30  # processes that wait for one another would do so for hours
-    assert status == 1
-    assert f"frcnn: {broken}: cannot be read as a picture" in said
-    assert "unexpected" not in said
-    newest = newest_state(tmp_path / "run" / "state")
-    assert newest is not None
-    assert newest.name == "step_00000003.safetensors"
-
-
 FEW = ("train.batch_size=3", "train.steps=12", "train.ema_decay=0.9")
 
 
@@ -165,6 +145,32 @@ def undisturbed(data: Path, tmp_path_factory: pytest.TempPathFactory) -> bytes:
         status, said = ended(process)
     assert status == 0, said
     return (out / "last.safetensors").read_bytes()
+
+
+def test_a_picture_that_only_one_process_loads_ends_both_and_costs_no_step(tmp_path, begin, undisturbed) -> None:
+    """It is named; what the first process had begun of the step is taken back: once mended, nothing has happened."""
+    data, out = write_sample(tmp_path / "data", 24), tmp_path / "run"
+    learnt, _ = training_splits([data], 0.1, 0)
+    batches = list(enumerate(training_order(learnt, 3, 0, 0, group_by_aspect=True)))
+    done, batch = next((number, batch) for number, batch in batches[3:] if len(batch) > 1)
+    broken = learnt.examples[batch[1]].picture  # every other one is the second process's
+    whole = broken.read_bytes()
+    broken.write_bytes(whole[:-500])
+    process = begin(data, out, *FEW, "train.checkpoint_every=1000")
+    wait_for_step(out, done)
+    start = time.monotonic()
+    status, said = ended(process)
+    assert time.monotonic() - start < 30  # processes that wait for one another would do so for hours
+    assert status == 1
+    assert f"frcnn: {broken}: cannot be read as a picture" in said
+    assert "unexpected" not in said
+    assert said.count("frcnn: process 1 of 2: ") >= 1  # the first process's, and at its end in torchrun's report
+    assert f"Stopped after step {done}. Go on with the same command and --resume." in said
+    broken.write_bytes(whole)
+    status, said = ended(begin(data, out))
+    assert status == 0, said
+    assert f"Resuming after step {done}" in said
+    assert (out / "last.safetensors").read_bytes() == undisturbed
 
 
 def test_a_process_that_is_killed_is_started_again_and_nothing_is_lost(data, tmp_path, begin, undisturbed) -> None:
@@ -203,3 +209,51 @@ def test_ctrl_c_keeps_what_was_learnt(data, tmp_path, begin, undisturbed) -> Non
     status, said = ended(begin(data, out))
     assert status == 0, said
     assert (out / "last.safetensors").read_bytes() == undisturbed
+
+
+def test_sigterm_keeps_what_was_learnt(data, tmp_path, begin, undisturbed) -> None:
+    """As slurm and docker send it: to torchrun and to all that it has started, in any order."""
+    out = tmp_path / "run"
+    process = begin(data, out, *FEW, "train.checkpoint_every=1000")
+    wait_for_step(out, 2)
+    os.kill(rank(process, 1), signal.SIGTERM)
+    wait_for_step(out, 4)
+    os.killpg(process.pid, signal.SIGTERM)
+    status, said = ended(process)
+    assert status != 0
+    assert "unexpected" not in said
+    (newest,) = (out / "state").glob("step_*.safetensors")
+    progress = read_progress(newest)
+    assert progress is not None
+    assert progress.step == losses(out)[-1]["step"] >= 4
+    status, said = ended(begin(data, out))
+    assert status == 0, said
+    assert (out / "last.safetensors").read_bytes() == undisturbed
+
+
+def test_a_loading_process_that_is_killed_ends_all_with_one_line_and_a_state(data, tmp_path, begin) -> None:
+    """One of the process that does not write, as where memory runs out."""
+    out = tmp_path / "run"
+    process = begin(data, out, "train.batch_size=3", "train.steps=1000", "train.checkpoint_every=1000")
+    wait_for_step(out, 4)
+    second = rank(process, 1)
+    loading = [int(child) for child in Path(f"/proc/{second}/task/{second}/children").read_text().split()]
+    os.kill(loading[0], signal.SIGKILL)
+    status, said = ended(process)
+    assert status == 1
+    assert "unexpected" not in said
+    assert "frcnn: a process that loads pictures was killed, most likely because memory" in said
+    newest = newest_state(out / "state")
+    assert newest is not None, said
+    assert f"Stopped after step {int(newest.stem[5:])}. Go on with the same command and --resume." in said
+
+
+def test_a_restart_goes_on_with_no_run_but_its_own(data, tmp_path, begin) -> None:
+    """A folder that holds another run is refused at the first start, and at those that follow."""
+    out = tmp_path / "run"
+    (out / "state").mkdir(parents=True)
+    (out / "state" / "step_00000001.safetensors").touch()
+    status, said = ended(begin(data, out, *FEW, restarts=1))
+    assert status == 1
+    assert said.count(f"frcnn: {out}: already holds a run: add --resume") >= 2
+    assert not (out / "config.toml").exists()

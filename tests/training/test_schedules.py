@@ -183,7 +183,7 @@ class TestAlternating:
         run(voc_set, out, "train.schedule=alternating", "train.step_epochs=[1, 1, 1, 2]", "train.proposals_per_image=7")
         assert {path.name for path in out.iterdir()} == {
             "best.safetensors", "last.safetensors", "config.toml", "metrics.jsonl", "report.html", "state",
-            "tensorboard", "proposals",
+            "tensorboard", "proposals", ".lock",
         }  # fmt: skip
         assert sorted(path.name for path in (out / "proposals").iterdir()) == ["step1.npy", "step3.npy"]
         first, second = (np.load(out / "proposals" / f"{name}.npy") for name in ("step1", "step3"))

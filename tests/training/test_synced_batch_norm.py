@@ -13,7 +13,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from frcnn.training.synced_batch_norm import SyncedBatchNorm2d, number_of_processes, set_share, synced
+from frcnn.training.synced_batch_norm import SyncedBatchNorm2d, number_of_processes, set_share, statistics_of, synced
 
 STEPS = 2  # so that running statistics and gradients also add up
 LIMIT = 60  # seconds; what hangs must fail
@@ -221,6 +221,18 @@ def test_a_share_is_set_everywhere_and_in_this_model_alone() -> None:
     set_share(model, 0.0)
     assert [layer.share_weight for layer in model if isinstance(layer, SyncedBatchNorm2d)] == [0.0, 0.0]
     assert [layer.share_weight for layer in other if isinstance(layer, SyncedBatchNorm2d)] == [1.0, 1.0]
+
+
+def test_statistics_are_what_moves_without_a_solver() -> None:
+    model = synced(two_layers()).train()
+    before = [value.clone() for value in statistics_of(model)]
+    everything = {name: value.clone() for name, value in model.state_dict().items()}
+    model(torch.rand(2, 4, 8, 8))
+    moved = [name for name, value in model.state_dict().items() if not torch.equal(value, everything[name])]
+    assert len(moved) == len(before) == 6  # of two layers: mean, variance, number of batches
+    for value, was in zip(statistics_of(model), before, strict=True):
+        value.copy_(was)
+    assert all(torch.equal(value, everything[name]) for name, value in model.state_dict().items())
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import typer
 
 from frcnn.cli.arguments import DebugOption, DeviceOption, JsonOption
 from frcnn.cli.errors import one_line_errors
+from frcnn.interrupts import leaving_at_once
 
 EXAMPLE = "Example: frcnn benchmark --only ops,inference --out benchmark.json"
 PIPE_WIDTH = 200
@@ -32,14 +33,15 @@ def benchmark(
 ) -> None:
     """Speed on this machine, beside torchvision in the same run, as ratios."""
     with one_line_errors(debug):
-        import json
-        from contextlib import nullcontext
+        with leaving_at_once():
+            import json
+            from contextlib import nullcontext
 
-        from rich.console import Console
+            from rich.console import Console
 
-        from frcnn import benchmark as run
-        from frcnn.errors import UsageError
-        from frcnn.files import file_in_the_way, folder_unless_in_vain, write_text
+            from frcnn import benchmark as run
+            from frcnn.errors import UsageError
+            from frcnn.files import file_in_the_way, folder_unless_in_vain, write_text
 
         if as_json and markdown:
             raise UsageError("--json and --markdown: one of them")

@@ -8,6 +8,7 @@ import typer
 
 from frcnn.cli.arguments import DebugOption, DeviceOption, JsonOption, ModelArgument, PrecisionOption
 from frcnn.cli.errors import FAILED, one_line_errors
+from frcnn.interrupts import leaving_at_once
 
 Format = Literal["voc", "coco", "yolo"]
 DataSetName = Literal["voc2007", "voc2012", "coco2017"]
@@ -30,7 +31,8 @@ def sample(
 ) -> None:
     """Draw a small data set in the layout of PASCAL VOC: no download, the same pictures for the same seed."""
     with one_line_errors(debug):
-        from frcnn.data.sample import PICTURES, write_sample
+        with leaving_at_once():
+            from frcnn.data.sample import PICTURES, write_sample
 
         write_sample(folder, pictures or PICTURES, seed)
         typer.echo(f"{folder}: now try frcnn train tiny --data {folder}")
@@ -51,8 +53,9 @@ def download(
 ) -> None:
     """Fetch, check and unpack a public data set. After Ctrl-C the same command goes on where it was."""
     with one_line_errors(debug):
-        from frcnn.data.archives import PUBLISHED
-        from frcnn.data.download import download as run
+        with leaving_at_once():
+            from frcnn.data.archives import PUBLISHED
+            from frcnn.data.download import download as run
 
         typer.echo(f"{name}: {PUBLISHED[name].terms}")
         path = run(name, folder, mirror or (), keep_archives)
@@ -76,11 +79,12 @@ def check(
 ) -> None:
     """Tell every fault of a data set, with file, line and remedy. Exit status 1 where PATH has errors."""
     with one_line_errors(debug):
-        import json
+        with leaving_at_once():
+            import json
 
-        from frcnn.data.checking.run import check as run
-        from frcnn.data.checking.telling import print_report, tell_mended
-        from frcnn.progress import progress_bar
+            from frcnn.data.checking.run import check as run
+            from frcnn.data.checking.telling import print_report, tell_mended
+            from frcnn.progress import progress_bar
 
         with progress_bar("checking") as progress:
             report, page, mended = run(paths, fix=fix, out=out, progress=progress)
@@ -111,8 +115,9 @@ def convert(
 ) -> None:
     """Write a data set in another format: the same pictures, boxes, classes and splits."""
     with one_line_errors(debug):
-        from frcnn.data.convert import convert as run
-        from frcnn.progress import progress_bar
+        with leaving_at_once():
+            from frcnn.data.convert import convert as run
+            from frcnn.progress import progress_bar
 
         with progress_bar("converting") as progress:
             converted = run([source], folder, to, bad_boxes=bad_boxes, pictures=pictures, progress=progress)
@@ -140,11 +145,12 @@ def anchors(
 ) -> None:
     """How well a preset's anchors fit your objects; which sizes, ratios and picture size would fit them better."""
     with one_line_errors(debug):
-        import json
+        with leaving_at_once():
+            import json
 
-        from rich.console import Console
+            from rich.console import Console
 
-        from frcnn.data.anchor_advice.advice import advise_on_anchors
+            from frcnn.data.anchor_advice.advice import advise_on_anchors
 
         advice = advise_on_anchors(paths, preset, settings or ())
         if as_json:
@@ -194,12 +200,13 @@ def suspects(
     MODEL must not have been trained on these pictures: it would repeat their mistakes. For those, use --folds.
     """
     with one_line_errors(debug):
-        import json
+        with leaving_at_once():
+            import json
 
-        from rich.console import Console
+            from rich.console import Console
 
-        from frcnn.suspects.run import find_suspects
-        from frcnn.suspects.words import words
+            from frcnn.suspects.run import find_suspects
+            from frcnn.suspects.words import words
 
         found = find_suspects(
             model,

@@ -7,6 +7,7 @@ import typer
 
 from frcnn.cli.arguments import DebugOption, DeviceOption
 from frcnn.cli.errors import one_line_errors
+from frcnn.interrupts import leaving_at_once
 
 EXAMPLE = "Example: frcnn demo --out runs/demo"
 
@@ -19,6 +20,7 @@ def demo(
 ) -> None:
     """The whole story from nothing: make sample pictures, train on them, evaluate, predict, write a report."""
     with one_line_errors(debug):
-        from frcnn.demo import demo as run
+        with leaving_at_once():
+            from frcnn.demo import demo as run
 
         run(out, seed, device=device)

@@ -1,17 +1,22 @@
 """Every error one line on standard error, with its exit status; a traceback only for those who ask."""
 
+import json
+import os
 import sys
+import time
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import typer
 
-from frcnn.errors import FrcnnError, UsageError
+from frcnn.errors import FrcnnError, Terminated, UsageError
+from frcnn.interrupts import INTERRUPTED, TERMINATED
 from frcnn.mismatch import explain_mismatch
 
 OUT_OF_MEMORY = ("DefaultCPUAllocator", "alloc_cpu", "out of memory")  # torch says it with a RuntimeError
-FAILED, WRONG_USAGE, INTERRUPTED = 1, 2, 130
+FAILED, WRONG_USAGE = 1, 2
 
 
 @contextmanager
@@ -26,12 +31,22 @@ def one_line_errors(debug: bool) -> Iterator[None]:
             traceback.print_exception(error)
         line, status = _explained(error)
         complain(line)
+        tell_torchrun(line)
         raise typer.Exit(status) from None
 
 
 def complain(line: str) -> None:
     """One line, whatever it was before, on standard error."""
     sys.stderr.write(f"frcnn: {' '.join(line.split())}\n")
+
+
+def tell_torchrun(line: str) -> None:
+    """It ends with a report on the first process that has failed: there the line stands in place of a traceback."""
+    file = os.environ.get("TORCHELASTIC_ERROR_FILE")
+    if file is not None:
+        message = {"message": f"frcnn: {line}", "extraInfo": {"timestamp": str(int(time.time()))}}
+        with suppress(OSError):
+            Path(file).write_text(json.dumps({"message": message}), encoding="utf-8")
 
 
 def explain_usage(error: typer.TyperException) -> str:
@@ -44,6 +59,8 @@ def explain_usage(error: typer.TyperException) -> str:
 def _explained(error: BaseException) -> tuple[str, int]:
     if isinstance(error, FrcnnError):
         return str(error), WRONG_USAGE if isinstance(error, UsageError) else FAILED
+    if isinstance(error, Terminated):
+        return "terminated", TERMINATED
     if isinstance(error, KeyboardInterrupt):
         return f"interrupted: {error}" if str(error) else "interrupted", INTERRUPTED
     if isinstance(error, RuntimeError) and (mismatch := explain_mismatch(error)):

@@ -15,6 +15,7 @@ from frcnn.cli.arguments import (
     ScoreOption,
 )
 from frcnn.cli.errors import one_line_errors
+from frcnn.interrupts import leaving_at_once
 
 EXAMPLE = "Example: frcnn evaluate runs/voc/best.safetensors --data VOCdevkit/VOC2007 --out runs/voc/evaluation"
 
@@ -47,13 +48,14 @@ def evaluate(
 ) -> None:
     """Score a model: VOC's and COCO's average precision of each class, what is wrong and why, and the losses."""
     with one_line_errors(debug):
-        import json
+        with leaving_at_once():
+            import json
 
-        from rich.console import Console
+            from rich.console import Console
 
-        from frcnn import evaluate as run
-        from frcnn.data.dataset import open_sets
-        from frcnn.progress import progress_bar
+            from frcnn import evaluate as run
+            from frcnn.data.dataset import open_sets
+            from frcnn.progress import progress_bar
 
         if reindex:
             open_sets(data, reindex=True)

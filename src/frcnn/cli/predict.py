@@ -7,6 +7,7 @@ import typer
 
 from frcnn.cli.arguments import DebugOption, DeviceOption, JsonOption, ModelArgument, PrecisionOption, ScoreOption
 from frcnn.cli.errors import FAILED, complain, one_line_errors
+from frcnn.interrupts import leaving_at_once
 
 EXAMPLE = "Example: frcnn predict resnet50_fpn street.jpg holidays/ 'photos/*.png' --score 0.5 --out runs/seen"
 
@@ -30,9 +31,10 @@ def predict(
 ) -> None:
     """Find objects in pictures: draws them into --out and writes detections.json there."""
     with one_line_errors(debug):
-        import json
+        with leaving_at_once():
+            import json
 
-        from frcnn.predict import predict as run
+            from frcnn.predict import predict as run
 
         predictions = run(
             model,

@@ -7,6 +7,7 @@ import typer
 
 from frcnn.cli.arguments import DebugOption, JsonOption
 from frcnn.cli.errors import one_line_errors
+from frcnn.interrupts import leaving_at_once
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,9 +23,10 @@ PIPE_WIDTH = 200
 def presets(as_json: JsonOption = False, debug: DebugOption = False) -> None:
     """The presets, one line each: what it is, parameters, expected AP, cost."""
     with one_line_errors(debug):
-        import json
+        with leaving_at_once():
+            import json
 
-        from frcnn.catalogue import describe_presets
+            from frcnn.catalogue import describe_presets
 
         lines = describe_presets()
         if as_json:

@@ -7,6 +7,7 @@ import typer
 
 from frcnn.cli.arguments import DataOption, DebugOption, DeviceOption, Precision, ReindexOption
 from frcnn.cli.errors import one_line_errors
+from frcnn.interrupts import leaving_at_once
 
 Schedule = Literal["joint", "exact", "alternating"]
 
@@ -46,9 +47,10 @@ def train(
 ) -> None:
     """Train a detector on your data. Classes are found in the data; Ctrl-C keeps what was learnt for --resume."""
     with one_line_errors(debug):
-        from frcnn import train as run
-        from frcnn.config import load_config
-        from frcnn.data.dataset import open_sets
+        with leaving_at_once():
+            from frcnn import train as run
+            from frcnn.config import load_config
+            from frcnn.data.dataset import open_sets
 
         if reindex:
             open_sets(data, reindex=True)

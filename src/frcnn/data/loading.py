@@ -3,9 +3,6 @@
 H, W = height and width of a picture.
 """
 
-import signal
-import sys
-import warnings
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,11 +12,11 @@ from typing import Any
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
-from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as Map
 
 from frcnn.config import InputConfig
 from frcnn.data.dataset import Dataset
+from frcnn.data.loading_processes import in_processes
 from frcnn.data.order import (
     Chances,
     Order,
@@ -35,10 +32,6 @@ from frcnn.data.order import (
 from frcnn.data.pictures import as_floats, read_picture, read_reduced_picture, to_bytes
 from frcnn.errors import DataError, FrcnnError
 from frcnn.structures import Target
-
-PREFETCH = 2  # batches that each worker keeps ready: what bounds their memory
-# Forking starts at once, and needs no guard in a user's script; elsewhere it is unsafe (macOS) or absent (Windows).
-_START_METHOD = "fork" if sys.platform == "linux" else "spawn"
 
 ALONE = Share()
 
@@ -83,7 +76,7 @@ def steps(
     share: Share = ALONE,
     pieces: int = 1,
     pad_to_multiple: int = 1,
-) -> Iterator[list[Batch]]:
+) -> Generator[list[Batch], None, None]:
     """One epoch of training, each picture once: a function of seed and epoch alone, whatever the number of workers.
 
     A step is the pieces of a batch, of which a process gets its `share`. Starts with the step numbered `skip`, without
@@ -135,7 +128,7 @@ def _loaded(
             under_way.append(part)
             yield part.orders
 
-    loading = _in_processes(dataset, asked_for(), min(workers, count))
+    loading = in_processes(_Pictures(dataset), asked_for(), min(workers, count))
     try:
         for images in loading:
             part = under_way.popleft()
@@ -189,43 +182,3 @@ class _Pictures(Map[Loaded]):
                 f"{path}: its annotation is of a picture of {said} pixels, but it is another: frcnn data check tells "
                 "such pictures"
             )
-
-
-def _in_processes(dataset: Dataset, orders: Iterator[list[Order]], workers: int) -> Generator[Loaded, None, None]:
-    """The pictures of each batch, in order; the processes end with this generator, however it ends."""
-    running = _started(dataset, orders, workers)
-    try:
-        yield from running
-    except RuntimeError as error:
-        if "DataLoader worker" not in str(error):
-            raise
-        hint = "out of memory or shared memory? Lower data.workers or the batch size"
-        raise FrcnnError(f"a process that loads pictures ended unexpectedly ({hint})") from error
-    finally:
-        del running  # ends the processes
-
-
-def _started(dataset: Dataset, orders: Iterator[list[Order]], workers: int) -> Iterator[Loaded]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # more workers than cores, and a fork beside threads: both are meant
-        loader = DataLoader(
-            _Pictures(dataset),
-            batch_size=None,
-            sampler=orders,
-            num_workers=workers,
-            prefetch_factor=PREFETCH if workers else None,
-            collate_fn=_as_it_is,
-            worker_init_fn=_ignore_interrupts,
-            multiprocessing_context=_START_METHOD if workers else None,
-            generator=torch.Generator(),  # it draws a seed: not from the generator that training draws from
-        )
-        return iter(loader)
-
-
-def _as_it_is(loaded: Loaded) -> Loaded:
-    return loaded
-
-
-def _ignore_interrupts(_: int) -> None:
-    """Ctrl-C is for the parent, which then ends its workers."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from frcnn.errors import FrcnnError
-from frcnn.files import written_whole
+from frcnn.files import make_folder, written_whole
 
 KEPT = 2
 MEMORY_OF_SGD = {"momentum_buffer"}
@@ -49,23 +49,33 @@ def save_state(
 
     `average`: the mean of the weights, where one is kept.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"step_{progress.step:08d}.safetensors"
     tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
     tensors |= _memory(model, optimizer)
     if average is not None:
         tensors |= {f"average.{name}": value for name, value in average.state_dict().items()}
     tensors = {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
-    with written_whole(path) as aside:
-        metadata = {"progress": json.dumps(asdict(progress)), "class_names": json.dumps(_class_names(model))}
-        try:
-            save_file(tensors, aside, metadata=metadata)
-        except SafetensorError as error:
-            raise FrcnnError(f"{path}: cannot be written ({error}); the state before it is whole") from error
+    metadata = {"progress": json.dumps(asdict(progress)), "class_names": json.dumps(_class_names(model))}
+    _write(path, tensors, metadata)
     whole = [state for state in states(folder) if state <= path and read_progress(state) is not None]
     for old in set(states(folder)) - set(whole[-KEPT:]):  # what is newer than this one was torn, and passed over
         old.unlink(missing_ok=True)
     return path
+
+
+def _write(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
+    """Raises FrcnnError with what to do, where the disk refuses."""
+    try:
+        make_folder(path.parent)
+        with written_whole(path) as aside:
+            try:
+                save_file(tensors, aside, metadata=metadata)
+            except SafetensorError as error:
+                raise FrcnnError(f"{path}: cannot be written ({error})") from error
+    except FrcnnError as error:
+        before = newest_state(path.parent)
+        there = f"goes on from {before.name}" if before else "begins anew, as there is no state before it"
+        raise FrcnnError(f"{error}: make room, or mend the disk; then --resume {there}") from error
 
 
 def states(folder: Path) -> list[Path]:

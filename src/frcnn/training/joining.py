@@ -6,6 +6,7 @@ import os
 import secrets
 import time
 from datetime import timedelta
+from pathlib import Path
 
 import torch
 from torch.distributed import (
@@ -19,7 +20,11 @@ from torch.distributed import (
 )
 
 PLACE = "frcnn/start"  # in the store
+BEGUN = "frcnn/begun"  # in the store too: the folders of the runs that these processes, or those before, have begun
+LAST_WORDS = "last words"
 POLL = 0.05  # seconds between two looks into the store
+
+_of_this_start: list[str] = []  # the name of the group that this process has joined: torch has one a process too
 
 
 def join(device_type: str, patience: timedelta) -> None:
@@ -30,9 +35,10 @@ def join(device_type: str, patience: timedelta) -> None:
     """
     store, rank, processes = next(rendezvous("env://", timeout=patience))
     device = torch.device("cuda", int(os.environ["LOCAL_RANK"])) if device_type == "cuda" else None
+    _of_this_start[:] = [name_of_this_start(store, rank, processes)]
     init_process_group(
         get_default_backend_for_device(device_type),
-        store=PrefixStore(name_of_this_start(store, rank, processes), store),
+        store=PrefixStore(_of_this_start[0], store),
         rank=rank,
         world_size=processes,
         timeout=patience,
@@ -54,7 +60,6 @@ def name_of_this_start(store: Store, rank: int, processes: int) -> str:
         store.set("name", mine)
         answers = [store.get(f"{mine}/{other}").decode() for other in range(1, processes)]
         store.set(f"{mine}/all", json.dumps(answers))
-        store.set("happened", "yes")  # now that nobody of this start asks any more
         return mine
     while True:
         name = store.get("name").decode()
@@ -64,16 +69,31 @@ def name_of_this_start(store: Store, rank: int, processes: int) -> str:
         time.sleep(POLL)  # the name may be of a start that has failed
 
 
-def restarted() -> bool:
-    """Has torchrun started these processes anew, after one of them had died?
+def words_of_this_start() -> Store:
+    """Where its processes leave what has ended them. No earlier start has left anything there."""
+    return PrefixStore(f"{PLACE}/{_of_this_start[0]}/{LAST_WORDS}", torchrun_s_store())
 
-    It counts what has died on this machine; what has died on another one, its store tells.
+
+def begun_before(out: Path) -> bool:
+    """Has this very call of torchrun begun the run in `out`, with processes of which one has died?
+
+    Another one's run is not gone on with unasked. How often torchrun has started does not tell: the first start may
+    have been refused, and of several machines each counts for itself.
     """
-    if int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0:
-        return True
-    if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True" or os.environ.get("WORLD_SIZE") == "1":
-        return False
-    return PrefixStore(PLACE, torchrun_s_store()).check(["happened"])
+    if _has_lasting_store():
+        return PrefixStore(BEGUN, torchrun_s_store()).check([str(out)])
+    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0  # with etcd there is no more to go by
+
+
+def remember_begun(out: Path) -> None:
+    """For the processes that torchrun starts in place of these: now that all of these have asked."""
+    if _has_lasting_store():
+        PrefixStore(BEGUN, torchrun_s_store()).set(str(out), "yes")
+
+
+def _has_lasting_store() -> bool:
+    """One of torchrun's own, which outlives the processes."""
+    return os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
 
 
 def torchrun_s_store() -> Store:

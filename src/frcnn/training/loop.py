@@ -2,8 +2,8 @@
 
 import math
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple, NoReturn
@@ -15,24 +15,26 @@ from frcnn.config import Config, to_toml
 from frcnn.data.dataset import Dataset
 from frcnn.data.loading import Batch, steps
 from frcnn.data.order import Chances
-from frcnn.errors import DataError, FrcnnError, UsageError
+from frcnn.errors import DataError, EndedProcessError, FrcnnError, LoadingError, UsageError
 from frcnn.evaluation.run import evaluate_model
 from frcnn.files import folder_unless_in_vain, remove_torn_files, write_text
+from frcnn.interrupts import interrupts_held, interrupts_ignored, termination_raised
+from frcnn.training.alone import alone_in, is_taken
 from frcnn.training.best import Score, take_if_best
 from frcnn.training.checkpoint import newest_state, save_state, states
 from frcnn.training.diagnosis import Failure, calmer, describe_failure, is_finite, weights_of
 from frcnn.training.failure import FailedStep, folder_of, forget_failure, keep
-from frcnn.training.interrupts import interrupts_held
-from frcnn.training.joining import restarted
+from frcnn.training.joining import begun_before, remember_begun
 from frcnn.training.log import Display
 from frcnn.training.optim import learning_rate, set_learning_rate
 from frcnn.training.pieces import added_up, by_its_share, piece_of, proposals_for
 from frcnn.training.processes import mean_of_processes, one_fate, open_fabric, share_of
 from frcnn.training.proposals import write_proposals
 from frcnn.training.reporting import leave_report
-from frcnn.training.run import Training, next_stage, open_run
+from frcnn.training.run import Training, halfway, next_stage, open_run
 from frcnn.training.schedules import set_modes
 from frcnn.training.settings import require_run, settle, suit_to_weights
+from frcnn.training.synced_batch_norm import statistics_of
 from frcnn.training.telling import announce, log_evaluation, log_step
 from frcnn.training.trackers import check_trackers
 from frcnn.weights.imagenet import check_source
@@ -43,6 +45,8 @@ WRITTEN = {  # what a run writes whole: a kill may leave the beginning of it
     "state": ("step_*.safetensors",),
     "proposals": ("step?.npy",),
 }
+# What a training can go on from: a picture, or what is wrong with the machine, may be mended.
+RESUMABLE = (KeyboardInterrupt, DataError, LoadingError, EndedProcessError)
 NOT_KNOWN_HERE = Score(None, math.nan)  # the first process evaluates, and tells the others
 
 
@@ -67,13 +71,13 @@ def train(
     "none" or a file of weights; `weights` is a detector to continue instead, whose head is made anew where the classes
     are others; `schedule` is "joint", which takes proposals as given, "exact", whose losses move them too, or
     "alternating", the paper's four steps. Under torchrun all processes train together. Raises UsageError before data
-    is touched where the request makes no sense, FrcnnError where data or disk fail; Ctrl-C writes a state and raises
-    KeyboardInterrupt.
+    is touched where the request makes no sense, FrcnnError where data or disk fail; Ctrl-C and SIGTERM write a state
+    and raise KeyboardInterrupt.
     """
     folder = Path(out or Path("runs") / preset)
     if resume:
         require_run(folder)
-    resume = resume or restarted()
+    resume = resume or begun_before(folder)
     settings = settle(
         preset,
         folder,
@@ -96,18 +100,36 @@ def train(
     complete = config is not None or (resume and (folder / "config.toml").exists())  # suits its weights already
     suited = complete and backbone is None and weights is None
     suits = (lambda as_it_is, _: as_it_is) if suited else partial(suit_to_weights, overrides=overrides)
-    with one_fate(fabric):
+    with termination_raised(), one_fate(fabric):
         run = open_run(settings, folder, paths, fabric, state, suits)
         fabric.barrier()  # nobody looks into the folder any more: the first process may write
-        is_worth_keeping = partial(_leaves_something, run)
-        with folder_unless_in_vain(folder, is_worth_keeping) if run.is_main else nullcontext():
+        with folder_held(run, state):
             run_training(run, console if console and run.is_main else Console(quiet=not run.is_main), resume=resume)
     return folder
 
 
+@contextmanager
+def folder_held(run: Training, state: Path | None) -> Iterator[None]:
+    """The run's folder, there and held by the first process; a new one is gone where nothing comes of the block.
+
+    Raises UsageError where it is another training's by now.
+    """
+    if not run.is_main:
+        yield
+        return
+    with folder_unless_in_vain(run.out, partial(_leaves_something, run)), alone_in(run.out):
+        if newest_state(run.out / "state") != state:
+            raise UsageError(
+                f"{run.out}: another training has just been there: look, and give --resume or another --out"
+            )
+        remember_begun(run.out)
+        yield
+
+
 def _leaves_something(run: Training) -> bool:
-    """Steps that were taken, or a batch to look at."""
-    return run.progress.step > 0 or bool(states(run.out / "state")) or (run.out / "failure").is_dir()
+    """Steps that were taken, a batch to look at, or what is not ours."""
+    written = bool(states(run.out / "state")) or (run.out / "failure").is_dir()
+    return run.progress.step > 0 or written or is_taken(run.out)
 
 
 def run_training(run: Training, console: Console, *, resume: bool) -> None:
@@ -121,15 +143,23 @@ def run_training(run: Training, console: Console, *, resume: bool) -> None:
     with run.log.opened(run.progress, display.say, resuming=resume), display:
         announce(run, display, resume=resume)
         try:
-            train_to_the_end(run, display)
-        except (KeyboardInterrupt, DataError) as reason:  # a picture that cannot be read may be mended
-            if run.is_main and (run.progress.step > 0 or isinstance(reason, KeyboardInterrupt)):
-                with interrupts_held():  # an impatient second Ctrl-C waits
-                    keep_state(run)
-                    display.say(f"Stopped after step {run.progress.step}. Go on with the same command and --resume.")
+            with one_fate(run.fabric):
+                train_to_the_end(run, display)
+        except RESUMABLE as reason:
+            if run.progress.step > 0 or isinstance(reason, KeyboardInterrupt):
+                leave_state(run, display)
             raise
         leave_report(run, display)
         display.say(f"Done: {run.out}")
+
+
+def leave_state(run: Training, display: Display) -> None:
+    """What `--resume` goes on from, where the training is stopped at a place from which it can."""
+    if not run.is_main or run.is_halfway:
+        return
+    with interrupts_ignored():  # an impatient second Ctrl-C changes nothing
+        keep_state(run)
+        display.say(f"Stopped after step {run.progress.step}. Go on with the same command and --resume.")
 
 
 def train_to_the_end(run: Training, display: Display) -> None:
@@ -137,8 +167,9 @@ def train_to_the_end(run: Training, display: Display) -> None:
     train_stage(run, display)
     while run.stage is not run.stages[-1]:
         leave_proposals(run, display)
-        with interrupts_held():  # halfway there is no place to go on from
-            next_stage(run)
+        with interrupts_held():
+            with halfway(run):
+                next_stage(run)
             keep_state(run)
         train_stage(run, display)
     if run.is_main:
@@ -155,9 +186,11 @@ def train_stage(run: Training, display: Display) -> None:
     while progress.step < stage.end and not progress.ended_early:
         epoch, done = divmod(progress.step - stage.first, run.steps_per_epoch)
         waiting = time.perf_counter()
-        for batch in training_steps(run, epoch, skip=done):
+        batches = training_steps(run, epoch, skip=done)
+        for batch in batches:
             with interrupts_held():
-                step = train_step(run, batch)
+                with taken_back_in_vain(run.model):
+                    step = train_step(run, batch)
                 progress.step += 1
                 seconds = time.perf_counter() - waiting
                 progress.seconds += seconds
@@ -171,13 +204,14 @@ def train_stage(run: Training, display: Display) -> None:
             if progress.step == stage.end:
                 break
             waiting = time.perf_counter()
+        batches.close()  # here, where a Ctrl-C that met it is not lost
         finish_epoch(run, display)
     check_weights(run)
     finish_epoch(run, display, last=True)
     keep_state(run)
 
 
-def training_steps(run: Training, epoch: int, skip: int) -> Iterator[list[Batch]]:
+def training_steps(run: Training, epoch: int, skip: int) -> Generator[list[Batch], None, None]:
     """The steps of one epoch, from the one numbered `skip`: the pieces that this process takes."""
     data, settings = run.config.data, run.config.train
     return steps(
@@ -205,6 +239,19 @@ def reduces(config: Config) -> bool:
     if rpn.min_size_scaled and rpn.min_size > 0:
         return False  # proposals are measured in original pixels: in a reduced picture others would be dropped
     return config.data.reduce_large
+
+
+@contextmanager
+def taken_back_in_vain(model: torch.nn.Module) -> Iterator[None]:
+    """A step that the others do not live to finish leaves no trace; before the solver's part, only statistics move."""
+    learnt = statistics_of(model)
+    before = [value.clone() for value in learnt]
+    try:
+        yield
+    except BaseException:
+        for value, was in zip(learnt, before, strict=True):
+            value.copy_(was)
+        raise
 
 
 class Step(NamedTuple):
@@ -246,10 +293,11 @@ def finish_step(run: Training, batches: Sequence[Batch], seen: Sequence[dict[str
     losses = dict(zip(seen[0], values, strict=True))
     if not is_finite(losses, gradient_norm):
         fail_step(run, batches, losses, gradient_norm, rate)
+    with halfway(run):
+        run.optimizer.step()
+        if run.average is not None:
+            run.average.update(run.model, run.progress.step - run.stage.first)
     run.norms.append(gradient_norm)
-    run.optimizer.step()
-    if run.average is not None:
-        run.average.update(run.model, run.progress.step - run.stage.first)
     return Step(losses, gradient_norm, rate, batches[0].part.batch_size)
 
 

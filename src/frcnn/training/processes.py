@@ -3,21 +3,21 @@
 import logging
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import timedelta
 
 import torch
 from lightning_fabric import Fabric
 from lightning_fabric.strategies.ddp import DDPStrategy
 from torch import Tensor
-from torch.distributed import PrefixStore  # pyright: ignore[reportPrivateImportUsage]  (documented as its own)
+from torch.distributed import Store  # pyright: ignore[reportPrivateImportUsage]  (documented as its own)
 
 from frcnn.data.order import Share
 from frcnn.device import choose_device
-from frcnn.errors import FrcnnError, UsageError
+from frcnn.errors import EndedProcessError, FrcnnError, Terminated, UsageError
+from frcnn.interrupts import interrupts_ignored
 from frcnn.ops.losses import Normaliser, at_least_one
-from frcnn.training.interrupts import interrupts_ignored
-from frcnn.training.joining import join, torchrun_s_store
+from frcnn.training.joining import join, words_of_this_start
 
 PATIENCE = timedelta(hours=12)  # while one process evaluates or writes proposals, the others wait
 FABRIC_PRECISION = {"float32": "32-true", "bfloat16": "bf16-mixed", "float64": "32-true"}  # float64: of the weights
@@ -81,25 +81,35 @@ def mean_of_processes(fabric: Fabric, values: Tensor) -> Tensor:
 def one_fate(fabric: Fabric) -> Iterator[None]:
     """An error of one process ends all of them, and each says what it was; so does Ctrl-C, of the first process alone.
 
-    The others notice that a connection is gone; why, they read where it was left: in torchrun's own store. Were they
-    interrupted too, the first one might wait for them within a step, from which no state can be written.
+    The others notice that a connection is gone, or are ended by torchrun; why, they read where it was left: in
+    torchrun's own store. Were they interrupted too, the first one might wait for them within a step, from which no
+    state can be written. Raises EndedProcessError where another process has ended.
     """
     if fabric.world_size == 1:
         yield
         return
-    store = PrefixStore(
-        f"frcnn/{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}",
-        torchrun_s_store(),
-    )
+    store = words_of_this_start()
     try:
         with nullcontext() if fabric.is_global_zero else interrupts_ignored():
             yield
-    except (FrcnnError, KeyboardInterrupt) as error:
-        store.set("error", f"process {fabric.global_rank} of {fabric.world_size}: {str(error) or 'interrupted'}")
+    except EndedProcessError:
         raise
-    except RuntimeError as error:
+    except (RuntimeError, FrcnnError, KeyboardInterrupt) as error:
+        if isinstance(error, RuntimeError | Terminated) and (reason := _what_ended_another(store, error)):
+            raise EndedProcessError(reason) from error
+        if not isinstance(error, RuntimeError):
+            with suppress(RuntimeError):  # where the store is gone, nobody listens
+                store.set(
+                    "error", f"process {fabric.global_rank} of {fabric.world_size}: {str(error) or 'interrupted'}"
+                )
+        raise
+
+
+def _what_ended_another(store: Store, error: BaseException) -> str | None:
+    """In its own words where it has left any; None where no other has ended."""
+    with suppress(RuntimeError):  # its machine may be gone
         if store.check(["error"]):
-            raise FrcnnError(store.get("error").decode()) from error
-        if "peer" not in str(error):  # neither gloo's nor NCCL's word for a connection that is gone
-            raise
-        raise FrcnnError("another process has ended, without a word here: its own lines say why") from error
+            return store.get("error").decode()
+    if "peer" in str(error):  # gloo's and NCCL's word for a connection that is gone
+        return "another process has ended, without a word here: its own lines say why"
+    return None

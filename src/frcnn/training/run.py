@@ -2,7 +2,8 @@
 
 import hashlib
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -50,6 +51,7 @@ class Training:
     progress: Progress = field(default_factory=Progress)
     changed: Sequence[str] = ()  # settings that are others than when the state was written
     trainable: frozenset[str] = field(init=False)  # names of the weights that may learn, whatever the stage
+    is_halfway: bool = False  # between two places that can be gone on from
     log: Log = field(init=False)
     norms: deque[float] = field(default_factory=lambda: deque(maxlen=REMEMBERED))  # of the last steps' gradients
     # What a stage brings: see `enter_stage`.
@@ -200,3 +202,11 @@ def next_stage(run: Training) -> None:
     if run.stage.starts_anew:
         take_weights(run.model, run.begin_anew(), run.stage.starts_anew)
     enter_stage(run)
+
+
+@contextmanager
+def halfway(run: Training) -> Iterator[None]:
+    """Whatever fails within the block leaves a training of which no state may be written."""
+    run.is_halfway = True
+    yield
+    run.is_halfway = False

@@ -144,3 +144,8 @@ def set_share(model: nn.Module, weight: float) -> None:
     for layer in model.modules():
         if isinstance(layer, SyncedBatchNorm2d):
             layer.share_weight = weight
+
+
+def statistics_of(model: nn.Module) -> list[Tensor]:
+    """What synced batch norms learn from features, without the solver."""
+    return [buffer for layer in model.modules() if isinstance(layer, SyncedBatchNorm2d) for buffer in layer.buffers()]

@@ -1,13 +1,16 @@
-"""Ctrl-C between steps: never within a block that holds it back, and never lost."""
+"""Ctrl-C and SIGTERM between steps: never within a block that holds them back, and never lost."""
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 
 import pytest
 
-from frcnn.training.interrupts import interrupts_held, interrupts_ignored
+from frcnn.errors import Terminated
+from frcnn.interrupts import interrupts_held, interrupts_ignored, termination_raised
 
 
 @pytest.fixture(autouse=True)
@@ -149,3 +152,67 @@ def test_other_threads_ignore_nothing() -> None:
     thread.join()
     assert failures == []
     assert seen == [signal.default_int_handler]
+
+
+def terminate() -> None:
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def test_sigterm_comes_as_ctrl_c_does_within_the_block_alone() -> None:
+    with pytest.raises(Terminated), termination_raised():
+        terminate()
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+def test_sigterm_is_held_too_and_the_first_of_both_decides() -> None:
+    done = []
+
+    def work(*signals) -> None:
+        with termination_raised(), interrupts_held():
+            for send in signals:
+                send()
+            done.append("block")
+
+    with pytest.raises(Terminated):
+        work(terminate, ctrl_c)
+    with pytest.raises(KeyboardInterrupt) as caught:
+        work(ctrl_c, terminate)
+    assert not isinstance(caught.value, Terminated)
+    assert done == ["block"] * 2
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_who_is_left_to_another_process_is_not_terminated_either() -> None:
+    with termination_raised(), interrupts_ignored():
+        terminate()
+
+
+def test_a_program_with_a_way_of_its_own_with_sigterm_keeps_it() -> None:
+    done = []
+    before = signal.signal(signal.SIGTERM, lambda *_: done.append("handler"))
+    try:
+        with termination_raised():
+            terminate()
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert done == ["handler"]
+
+
+LEAVING = """
+import os, signal
+from frcnn.interrupts import leaving_at_once
+signal.signal(signal.SIGINT, signal.default_int_handler)
+try:
+    with leaving_at_once():
+        try:
+            os.kill(os.getpid(), signal.SIGINT)
+        except BaseException:
+            print("swallowed, as by an import")
+finally:
+    print("tidied up")
+"""
+
+
+def test_who_leaves_at_once_is_stopped_by_nothing() -> None:
+    done = subprocess.run([sys.executable, "-c", LEAVING], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "frcnn: interrupted\n")
