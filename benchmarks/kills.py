@@ -35,7 +35,7 @@ import torch
 from frcnn.data.sample import write_sample
 from frcnn.evaluation.history import read_metrics
 from frcnn.files import make_folder
-from frcnn.training.loop import train
+from frcnn.training.begin import train
 
 PICTURES = 28  # 22 of them to train on, one held out, five to test on
 SETTINGS = (  # whatever is drawn at random is there: scales, mirrored pictures, dropout

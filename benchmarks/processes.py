@@ -28,7 +28,7 @@ from frcnn.evaluation.history import read_metrics
 from frcnn.files import make_folder
 from frcnn.model import detector, head
 from frcnn.training import loop
-from frcnn.training.loop import train
+from frcnn.training.begin import train
 
 LOSSES = ("rpn_objectness", "rpn_box", "head_class", "head_box")
 CLOSE = 1e-4  # of a loss

@@ -12,6 +12,7 @@ from rich.console import Console
 from safetensors.torch import load_file
 
 from frcnn.training import loop
+from frcnn.training.begin import train
 
 SMALL = (
     "model.input.short_side=64",
@@ -39,7 +40,7 @@ def run(data: Path, out: Path, *overrides: str, **arguments: Any) -> str:
     console = Console(file=io.StringIO(), width=200)
     if not arguments.get("resume"):
         arguments["overrides"] = (*SMALL, *overrides)
-    loop.train("tiny", data, out, console=console, **arguments)
+    train("tiny", data, out, console=console, **arguments)
     return console.file.getvalue()  # pyright: ignore[reportAttributeAccessIssue]
 
 

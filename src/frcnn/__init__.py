@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from frcnn.structures import Detections as Detections
     from frcnn.structures import Losses as Losses
     from frcnn.structures import Target as Target
-    from frcnn.training.loop import train as train
+    from frcnn.training.begin import train as train
     from frcnn.weights.build import build as build
 
 _ROOMS = {

@@ -17,8 +17,8 @@ from frcnn.evaluation.run import evaluate
 from frcnn.files import make_folder, write_text
 from frcnn.predict import predict
 from frcnn.progress import progress_bar
+from frcnn.training.begin import train
 from frcnn.training.checkpoint import states
-from frcnn.training.loop import train
 
 PRESET = "tiny"
 DRAWN = 12  # pictures of the test split

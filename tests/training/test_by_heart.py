@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from frcnn.evaluation.run import evaluate
-from frcnn.training.loop import train
+from frcnn.training.begin import train
 
 PHOTOS = ("000039", "000042", "000063", "000256")  # a monitor, two trains, a dog on a chair, an aeroplane
 SETTINGS = (

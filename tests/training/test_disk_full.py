@@ -13,8 +13,8 @@ from rich.console import Console
 
 from frcnn.data.sample import write_sample
 from frcnn.evaluation.history import read_metrics
+from frcnn.training.begin import train
 from frcnn.training.checkpoint import states
-from frcnn.training.loop import train
 
 pytestmark = pytest.mark.slow
 

@@ -12,7 +12,7 @@ from torch import nn
 from frcnn.config import load_config
 from frcnn.errors import FrcnnError, ModelFileError, UsageError
 from frcnn.model.detector import FasterRCNN
-from frcnn.training.loop import train
+from frcnn.training.begin import train
 from frcnn.weights.build import build
 from frcnn.weights.model_file import save_model
 

@@ -16,8 +16,8 @@ from frcnn.data.dataset import training_splits
 from frcnn.data.order import training_order
 from frcnn.data.sample import write_sample
 from frcnn.evaluation.history import read_metrics
+from frcnn.training.begin import train
 from frcnn.training.checkpoint import newest_state, read_progress
-from frcnn.training.loop import train
 
 pytestmark = pytest.mark.slow  # each process imports torch
 

@@ -26,8 +26,8 @@ from frcnn.errors import FrcnnError, UsageError
 from frcnn.files import link_or_copy, make_folder
 from frcnn.model.detector import FasterRCNN
 from frcnn.structures import Detections
+from frcnn.training.begin import train
 from frcnn.training.checkpoint import states
-from frcnn.training.loop import train
 from frcnn.training.run import fingerprint
 from frcnn.weights.model_file import load_model
 

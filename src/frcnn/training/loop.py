@@ -4,8 +4,6 @@ import math
 import time
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
-from pathlib import Path
 from typing import NamedTuple, NoReturn
 
 import torch
@@ -15,29 +13,24 @@ from frcnn.config import Config, to_toml
 from frcnn.data.dataset import Dataset
 from frcnn.data.loading import Batch, steps
 from frcnn.data.order import Chances
-from frcnn.errors import DataError, EndedProcessError, FrcnnError, LoadingError, UsageError
+from frcnn.errors import DataError, EndedProcessError, FrcnnError, LoadingError
 from frcnn.evaluation.run import evaluate_model
-from frcnn.files import folder_unless_in_vain, remove_torn_files, write_text
-from frcnn.interrupts import interrupts_held, interrupts_ignored, termination_raised
-from frcnn.training.alone import alone_in, is_taken
+from frcnn.files import remove_torn_files, write_text
+from frcnn.interrupts import interrupts_held, interrupts_ignored
 from frcnn.training.best import Score, take_if_best
-from frcnn.training.checkpoint import newest_state, save_state, states
+from frcnn.training.checkpoint import save_state
 from frcnn.training.diagnosis import Failure, calmer, describe_failure, is_finite, weights_of
 from frcnn.training.failure import FailedStep, folder_of, forget_failure, keep
-from frcnn.training.joining import begun_before, remember_begun
 from frcnn.training.log import Display
 from frcnn.training.optim import learning_rate, set_learning_rate
 from frcnn.training.pieces import added_up, by_its_share, piece_of, proposals_for
-from frcnn.training.processes import mean_of_processes, one_fate, open_fabric, share_of
+from frcnn.training.processes import mean_of_processes, one_fate, share_of
 from frcnn.training.proposals import write_proposals
 from frcnn.training.reporting import leave_report
-from frcnn.training.run import Training, halfway, next_stage, open_run
+from frcnn.training.run import Training, halfway, next_stage
 from frcnn.training.schedules import set_modes
-from frcnn.training.settings import require_run, settle, suit_to_weights
 from frcnn.training.synced_batch_norm import statistics_of
 from frcnn.training.telling import announce, log_evaluation, log_step
-from frcnn.training.trackers import check_trackers
-from frcnn.weights.imagenet import check_source
 from frcnn.weights.model_file import save_model
 
 WRITTEN = {  # what a run writes whole: a kill may leave the beginning of it
@@ -48,88 +41,6 @@ WRITTEN = {  # what a run writes whole: a kill may leave the beginning of it
 # What a training can go on from: a picture, or what is wrong with the machine, may be mended.
 RESUMABLE = (KeyboardInterrupt, DataError, LoadingError, EndedProcessError)
 NOT_KNOWN_HERE = Score(None, math.nan)  # the first process evaluates, and tells the others
-
-
-def train(
-    preset: str,
-    data: Sequence[Path | str] | Path | str,
-    out: Path | str | None = None,
-    *,
-    config: Config | None = None,
-    overrides: Sequence[str] = (),
-    backbone: str | Path | None = None,
-    weights: str | Path | None = None,
-    schedule: str | None = None,
-    resume: bool = False,
-    device: str = "auto",
-    precision: str | None = None,
-    console: Console | None = None,
-) -> Path:
-    """Train a preset on data sets and return the run's folder.
-
-    `overrides` are `section.key=value`; `backbone` is "imagenet" (the default, where such weights are published),
-    "none" or a file of weights; `weights` is a detector to continue instead, whose head is made anew where the classes
-    are others; `schedule` is "joint", which takes proposals as given, "exact", whose losses move them too, or
-    "alternating", the paper's four steps. Under torchrun all processes train together. Raises UsageError before data
-    is touched where the request makes no sense, FrcnnError where data or disk fail; Ctrl-C and SIGTERM write a state
-    and raise KeyboardInterrupt.
-    """
-    folder = Path(out or Path("runs") / preset)
-    if resume:
-        require_run(folder)
-    resume = resume or begun_before(folder)
-    settings = settle(
-        preset,
-        folder,
-        config=config,
-        overrides=overrides,
-        precision=precision,
-        schedule=schedule,
-        resume=resume,
-        backbone=backbone,
-        weights=weights,
-    )
-    check_trackers(settings.train.trackers)
-    paths = [Path(p) for p in ([data] if isinstance(data, str | Path) else data)]
-    if not paths:
-        raise UsageError("no data set is named: give --data PATH")
-    fabric = open_fabric(device, settings.train.precision)
-    state = newest_state(folder / "state") if resume else None
-    if state is None and settings.train.weights is None:
-        check_source(settings.train.backbone, settings.model.backbone.body)
-    complete = config is not None or (resume and (folder / "config.toml").exists())  # suits its weights already
-    suited = complete and backbone is None and weights is None
-    suits = (lambda as_it_is, _: as_it_is) if suited else partial(suit_to_weights, overrides=overrides)
-    with termination_raised(), one_fate(fabric):
-        run = open_run(settings, folder, paths, fabric, state, suits)
-        fabric.barrier()  # nobody looks into the folder any more: the first process may write
-        with folder_held(run, state):
-            run_training(run, console if console and run.is_main else Console(quiet=not run.is_main), resume=resume)
-    return folder
-
-
-@contextmanager
-def folder_held(run: Training, state: Path | None) -> Iterator[None]:
-    """The run's folder, there and held by the first process; a new one is gone where nothing comes of the block.
-
-    Raises UsageError where it is another training's by now.
-    """
-    if not run.is_main:
-        yield
-        return
-    with folder_unless_in_vain(run.out, partial(_leaves_something, run)), alone_in(run.out):
-        if newest_state(run.out / "state") != state:
-            raise UsageError(
-                f"{run.out}: another training has just been there: look, and give --resume or another --out"
-            )
-        remember_begun(run.out)
-        yield
-
-
-def _leaves_something(run: Training) -> bool:
-    """Steps that were taken, a batch to look at, or what is not ours."""
-    written = bool(states(run.out / "state")) or (run.out / "failure").is_dir()
-    return run.progress.step > 0 or written or is_taken(run.out)
 
 
 def run_training(run: Training, console: Console, *, resume: bool) -> None:
