@@ -8,7 +8,8 @@ import pytest
 from PIL import Image
 
 from frcnn.data.box_faults import NO_AREA, NOT_FOUR_NUMBERS
-from frcnn.data.coco import CocoSet, corners_of, recognise_coco, split_of
+from frcnn.data.coco import CocoSet, corners_of, recognise_coco
+from frcnn.data.coco_places import LOOKED_FOR
 from frcnn.data.dataset import load_dataset
 from frcnn.data.index import CROWD, DIFFICULT
 from frcnn.errors import DataError
@@ -107,23 +108,6 @@ def test_files_are_splits(write, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "split"),
-    [
-        ("annotations/instances_train2017.json", "train"),
-        ("annotations/instances_val2014.json", "val"),
-        ("annotations/image_info_test-dev2017.json", "test"),
-        ("valid/_annotations.coco.json", "val"),
-        ("test/_annotations.coco.json", "test"),
-        ("trainval.json", "trainval"),
-        ("annotations.json", "trainval"),
-        ("retrained.json", "trainval"),
-    ],
-)
-def test_the_split_of_a_file(tmp_path, name, split):
-    assert split_of(tmp_path / "set" / name) == split
-
-
-@pytest.mark.parametrize(
     ("name", "folder"),
     [
         ("annotations/instances_train2017.json", "train2017"),
@@ -131,6 +115,7 @@ def test_the_split_of_a_file(tmp_path, name, split):
         ("annotations/instances_train2017.json", "images"),
         ("annotations/instances_train2017.json", "."),
         ("train/_annotations.coco.json", "train"),
+        ("train_annotations.json", "train"),
         ("annotations.json", "images"),
         ("annotations.json", "."),
     ],
@@ -140,6 +125,62 @@ def test_where_pictures_lie(write, tmp_path, name, folder):
     index = opened(tmp_path).read()
     assert (tmp_path / index.picture_names[0]).is_file()
     assert os.path.normpath(tmp_path / index.picture_names[0]) == os.path.normpath(tmp_path / folder / "one.jpg")
+
+
+def test_a_missing_picture_hides_no_other(write, tmp_path):
+    """The first of them, of which there are more than are looked for."""
+    images = [{"id": i, "file_name": f"{i}.jpg", "height": 8, "width": 8} for i in range(LOOKED_FOR + 9)]
+    write(content(images=images, annotations=[]), "annotations/instances_train.json", "images/train")
+    (tmp_path / "images/train/0.jpg").unlink()
+    index = opened(tmp_path).read()
+    assert index.picture_names[0] == "images/train/0.jpg"
+    assert index.picture_names[LOOKED_FOR + 8] == f"images/train/{LOOKED_FOR + 8}.jpg"
+    assert len(index) == LOOKED_FOR + 9
+
+
+def test_a_whole_path_is_a_pictures_name(write, tmp_path):
+    write(content(), "a.json", "elsewhere")
+    whole = content()
+    for image in whole["images"]:
+        image["file_name"] = str(tmp_path / "elsewhere" / image["file_name"])
+    path = tmp_path / "annotations/instances_train.json"
+    path.parent.mkdir()
+    path.write_text(json.dumps(whole))
+    index = opened(path).read()
+    assert index.picture_names[1] == str(tmp_path / "elsewhere/two.jpg")
+
+
+class TestStillHolds:
+    """What stands in no file, and so not in the key of an index: where the pictures lie."""
+
+    def test_nothing_moved(self, write, tmp_path):
+        write(content())
+        write(content(), "annotations/instances_val2017.json", "val2017")
+        assert opened(tmp_path).still_holds(opened(tmp_path).read())
+
+    @pytest.mark.parametrize("before", [".", "images", "annotations"])
+    def test_pictures_that_moved(self, write, tmp_path, before):
+        write(content(), "annotations/instances_val2017.json", "val2017")
+        write(content(), folder=before)
+        index = opened(tmp_path).read()
+        (tmp_path / "train2017").mkdir()
+        for name in ("one.jpg", "two.jpg"):
+            (tmp_path / before / name).rename(tmp_path / "train2017" / name)
+        assert not opened(tmp_path).still_holds(index)
+        assert opened(tmp_path).still_holds(opened(tmp_path).read())
+
+    def test_pictures_that_came_later(self, write, tmp_path):
+        path = tmp_path / "annotations/instances_train2017.json"
+        path.parent.mkdir()
+        path.write_text(json.dumps(content()))
+        index = opened(tmp_path).read()
+        assert opened(tmp_path).still_holds(index)
+        write(content())
+        assert not opened(tmp_path).still_holds(index)
+
+    def test_no_pictures(self, tmp_path):
+        (tmp_path / "train.json").write_text(json.dumps(content(images=[], annotations=[])))
+        assert opened(tmp_path).still_holds(opened(tmp_path).read())
 
 
 def test_a_file_that_is_named_is_the_set(write, tmp_path):

@@ -1,5 +1,6 @@
 """An index on the disk: used while nothing has changed, and not a moment longer."""
 
+import json
 import os
 import pickle
 import time
@@ -8,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from frcnn.data.coco import recognise_coco
 from frcnn.data.index import as_arrays, as_facts
 from frcnn.data.index_file import cache_folder, index_path, open_index
 from frcnn.data.voc import VocSet, recognise_voc
@@ -134,3 +136,20 @@ def test_it_travels_to_other_processes(root):
     again = pickle.loads(pickle.dumps(index))
     for name, values in as_arrays(index).items():
         np.testing.assert_array_equal(as_arrays(again)[name], values)
+
+
+def test_pictures_that_move_make_it_anew(tmp_path):
+    """Of COCO's files: their folder is found by looking, and no file changes."""
+    image = {"id": 1, "file_name": "a.jpg", "height": 8, "width": 8}
+    path = tmp_path / "set/annotations/instances_train.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps({"images": [image], "annotations": [], "categories": []}))
+    (tmp_path / "set/a.jpg").touch()
+    settle(tmp_path / "set")
+    source = recognise_coco(tmp_path / "set")
+    assert source is not None
+    for place in ("a.jpg", "train/a.jpg", "images/train/a.jpg"):
+        (tmp_path / "set" / place).parent.mkdir(parents=True, exist_ok=True)
+        next((tmp_path / "set").rglob("a.jpg")).rename(tmp_path / "set" / place)
+        assert open_index(source).picture_names[0] == place
+        assert open_index(source).picture_names[0] == place

@@ -5,7 +5,6 @@ Its boxes are (x, y, width, height); ours are corners. Ids of pictures, objects 
 
 import math
 import os
-import re
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from frcnn.data.coco_places import LOOKED_FOR, picture_folder, split_of
 from frcnn.data.index import CROWD, DIFFICULT, Index, IndexBuilder
 from frcnn.data.json_stream import stream_lists
 from frcnn.errors import DataError
@@ -21,9 +21,7 @@ from frcnn.errors import DataError
 SIZES = {"small": (0.0, 32.0), "medium": (32.0, 96.0), "large": (96.0, math.inf)}  # of an object: the root of its area
 LISTS = frozenset({"images", "annotations", "categories"})
 OTHER_TASKS = ("captions", "image_info", "panoptic", "person_keypoints", "stuff")  # how COCO's own other files begin
-SPLIT = re.compile(r"(?<![a-z])(trainval|train|valid|validation|val|test)(?![a-z])")
-NAMES = {"valid": "val", "validation": "val"}  # as others call it
-FOLDERS = re.compile(r"^(train|val|valid|test)")  # whose JSON files are a split each, as Roboflow has it
+FOLDERS = ("train", "val", "test")  # as their names begin whose JSON files are a split each, as Roboflow has it
 PEEKED = 1 << 16  # bytes of a file that are looked at to recognise it
 
 
@@ -51,6 +49,10 @@ class CocoSet:
         """What an index of it hangs on: the sizes of the pictures stand in the JSON files."""
         return (part.path for part in self.parts)
 
+    def still_holds(self, index: Index, /) -> bool:
+        """Are the pictures still where they were found? Their folder stands in no file, and they may have moved."""
+        return all(_found_again(index, part, self.root) for part in self.parts)
+
     def read(self) -> Index:
         """All its splits; the classes are in the order of the category ids. Raises DataError."""
         builder = IndexBuilder("coco")
@@ -69,16 +71,8 @@ def recognise_coco(path: Path) -> CocoSet | None:
     if not path.is_dir():
         return None
     files = [file for folder in (path, path / "annotations") for file in _instance_files(folder)]
-    files += [file for child in _children(path) if FOLDERS.match(child.name) for file in _instance_files(child)]
+    files += [file for child in _children(path) if child.name.startswith(FOLDERS) for file in _instance_files(child)]
     return CocoSet(path, tuple(map(_part, files))) if files else None
-
-
-def split_of(path: Path) -> str:
-    """The split that a file is, by its name or its folder's: instances_val2017.json, valid/annotations.json."""
-    for name in (path.stem.lower(), path.parent.name.lower()):
-        if found := SPLIT.search(name):
-            return NAMES.get(found[1], found[1])
-    return "trainval"
 
 
 def _children(folder: Path) -> list[Path]:
@@ -108,13 +102,27 @@ def _part(path: Path) -> CocoFile:
     return CocoFile(path, split_of(path))
 
 
-def picture_folder(path: Path, first_name: str) -> Path:
-    """The folder in which a file's first picture lies: where COCO has it, else beside the file, else below."""
-    folder, year = path.parent, path.stem.rpartition("_")[2]
-    above = folder.parent if folder.name == "annotations" else folder
-    candidates = (above / year, folder, folder / "images", above / "images", above / "images" / year, above)
-    holding = (candidate for candidate in candidates if (candidate / first_name).is_file())
-    return next(holding, next((candidate for candidate in candidates if candidate.is_dir()), folder))
+def _found_again(index: Index, part: CocoFile, root: Path) -> bool:
+    """Would the pictures of a file be looked for in the same folder once more?"""
+    file = _relative(part.path, root)
+    prefix = index.found.get(file)
+    if prefix is None:  # it names no picture
+        return True
+    number = next(number for number in range(len(index.annotation_names)) if index.annotation_names[number] == file)
+    first = int(np.searchsorted(index.annotation_of, number))  # files are read one after another
+    last = min(first + LOOKED_FOR, int(np.searchsorted(index.annotation_of, number, side="right")))
+    names = [index.picture_names[picture].removeprefix(prefix) for picture in range(first, last)]
+    return _prefix(part, names, root) == prefix
+
+
+def _prefix(part: CocoFile, names: Sequence[str], root: Path) -> str:
+    """What has to stand before the names of a file's pictures."""
+    folder = _relative(picture_folder(part.path, names), root)
+    return "" if folder == "." else folder + os.sep
+
+
+def _relative(path: Path, root: Path) -> str:
+    return os.path.relpath(path, root)
 
 
 def _read_part(builder: IndexBuilder, part: CocoFile, root: Path) -> None:
@@ -137,10 +145,11 @@ class _Reading:
 
     def __init__(self, part: CocoFile, root: Path) -> None:
         self.part, self.root = part, root
-        self.name = os.path.relpath(part.path, root)
-        self.prefix = ""  # of the pictures' names
+        self.name = _relative(part.path, root)
+        self.prefix: str | None = None  # of the pictures' names, once so many are known that their folder can be found
+        self.waiting: list[tuple[str, tuple[int, int], int]] = []  # pictures: name, size and id
         self.categories: dict[int, str] = {}
-        self.first: int | None = None
+        self.first = 0
         self.picture_ids = array("q")
         self.object_ids, self.image_ids, self.category_ids = array("q"), array("q"), array("q")
         self.corners, self.areas, self.flags = array("d"), array("f"), array("B")
@@ -150,11 +159,20 @@ class _Reading:
         if not isinstance(name, str) or not name:
             raise DataError(f"{self.part.path}: image {identity} has no file_name: give it one")
         size = (self.whole(item, "height", f"image {identity}"), self.whole(item, "width", f"image {identity}"))
-        if self.first is None:
-            folder = os.path.relpath(picture_folder(self.part.path, name), self.root)
-            self.prefix, self.first = "" if folder == "." else folder + os.sep, builder.pictures
-        builder.add_picture(f"{self.prefix}{name}", self.name, size, identity)
         self.picture_ids.append(identity)
+        self.waiting.append((name, size, identity))
+        if self.prefix is not None or len(self.waiting) == LOOKED_FOR:
+            self.pass_on(builder)
+
+    def pass_on(self, builder: IndexBuilder) -> None:
+        """The pictures that wait, into the index."""
+        if self.prefix is None and self.waiting:
+            self.prefix = _prefix(self.part, [name for name, _, _ in self.waiting], self.root)
+            self.first, builder.found[self.name] = builder.pictures, self.prefix
+        for name, size, identity in self.waiting:
+            placed = name if Path(name).is_absolute() else f"{self.prefix}{name}"
+            builder.add_picture(placed, self.name, size, identity)
+        self.waiting.clear()
 
     def add_object(self, item: Mapping[str, Any]) -> None:
         identity = self.whole(item, "id", "annotation") if "id" in item else len(self.object_ids) + 1
@@ -184,10 +202,11 @@ class _Reading:
 
     def finish(self, builder: IndexBuilder) -> None:
         """Ids become numbers, and everything goes into the index."""
+        self.pass_on(builder)
         self.add_classes(builder)
         class_of = {identity: builder.class_number(name) for identity, name in self.categories.items()}
         classes = numbers_of(self.category_ids, class_of.keys(), self.complaint("category_id"))
-        pictures = numbers_of(self.image_ids, self.picture_ids, self.complaint("image_id")) + (self.first or 0)
+        pictures = numbers_of(self.image_ids, self.picture_ids, self.complaint("image_id")) + self.first
         by_rank = np.array(list(class_of.values()), np.int32)
         builder.add_objects(
             array("i", pictures.astype(np.int32).tobytes()),
@@ -197,8 +216,7 @@ class _Reading:
             self.object_ids,
             self.areas,
         )
-        first = self.first or 0
-        builder.add_to_split(self.part.split, range(first, first + len(self.picture_ids)))
+        builder.add_to_split(self.part.split, range(self.first, self.first + len(self.picture_ids)))
 
     def add_classes(self, builder: IndexBuilder) -> None:
         """In the order of their ids; a class of the same name in another file is the same class."""

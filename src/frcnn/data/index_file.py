@@ -1,7 +1,7 @@
 """An index on the disk: mapped into memory, not read, so that all processes share one copy. Safe to delete.
 
 It is found by where the data set lies, and used only while the names, sizes and times of all the files that it was
-made from are what they were.
+made from are what they were, and pictures still lie where they were found.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ from frcnn.data.index import Index, as_arrays, as_facts, from_arrays
 from frcnn.errors import FrcnnError
 from frcnn.files import written_whole
 
-FORMAT = 1  # raised where what an index holds, or means, becomes another
+FORMAT = 2  # raised where what an index holds, or means, becomes another
 UNSETTLED = 2.0  # seconds: a file this young may change once more without a new time, so nothing is kept of it
 
 
@@ -42,6 +42,10 @@ class Source(Protocol):
         """All files whose change makes an index stale, and folders whose lists of files do."""
         ...
 
+    def still_holds(self, index: Index, /) -> bool:
+        """Would what an index knows without having read it in a file be found once more?"""
+        ...
+
     def read(self) -> Index:
         """Read all of it. Raises DataError."""
         ...
@@ -54,7 +58,7 @@ def open_index(source: Source, *, anew: bool = False) -> Index:
     """
     path = index_path(source)
     key, youngest = fingerprint_of(source)
-    if not anew and (kept := _read(path, key)) is not None:
+    if not anew and (kept := _read(path, key)) is not None and source.still_holds(kept):
         return kept
     index = source.read()
     if time.time() - youngest < UNSETTLED:

@@ -61,6 +61,10 @@ class VocSet:
         """What an index of it hangs on."""
         yield from (self.folder / "Annotations", self.folder / "JPEGImages", self.folder / "ImageSets" / "Main")
 
+    def still_holds(self, _index: Index, /) -> bool:
+        """All that an index of it knows stands in `files`."""
+        return True
+
     def read(self) -> Index:
         """All annotations that a split names; the classes are in alphabetical order. Raises DataError."""
         builder = IndexBuilder("voc")

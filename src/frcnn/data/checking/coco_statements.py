@@ -8,7 +8,8 @@ from typing import Any
 
 from frcnn.data.checking.findings import as_finding, error, warning
 from frcnn.data.checking.statements import NO_LINE, Listing, Notes, PictureSaid, SetSaid, Size
-from frcnn.data.coco import LISTS, CocoFile, CocoSet, picture_folder
+from frcnn.data.coco import LISTS, CocoFile, CocoSet
+from frcnn.data.coco_places import picture_folder
 from frcnn.data.index import CROWD, DIFFICULT
 from frcnn.data.json_stream import stream_lines
 from frcnn.data.sources import PICTURE_SUFFIXES
@@ -44,7 +45,7 @@ def _take_down_file(notes: Notes, part: CocoFile) -> list[Path]:
         notes.findings.append(as_finding(refusal, "unreadable annotation", part.path))
         return []
     names = names_by_id((item for item, _, _ in lists["images"]), "file_name")
-    folder = picture_folder(part.path, next((name for of_id in names.values() for name in of_id), ""))
+    folder = picture_folder(part.path, [name for of_id in names.values() for name in of_id])
     pictures = _take_down_pictures(notes, part, lists["images"], names, folder)
     classes = _take_down_classes(notes, part.path, lists["categories"])
     known: set[int] = set()
