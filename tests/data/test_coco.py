@@ -8,8 +8,9 @@ import pytest
 from PIL import Image
 
 from frcnn.data.box_faults import NO_AREA, NOT_FOUR_NUMBERS
-from frcnn.data.coco import CocoSet, corners_of, recognise_coco
+from frcnn.data.coco import PEEKED, CocoSet, recognise_coco
 from frcnn.data.coco_places import LOOKED_FOR
+from frcnn.data.coco_reading import corners_of
 from frcnn.data.dataset import load_dataset
 from frcnn.data.index import CROWD, DIFFICULT
 from frcnn.errors import DataError
@@ -210,12 +211,21 @@ def test_no_coco_set(tmp_path):
     [
         ({"categories": []}, "the category_id 90, which is none of its categories"),
         ({"images": []}, "the image_id 5, which is none of its images"),
-        ({"images": [{"id": "x", "file_name": "a.jpg", "height": 1, "width": 1}]}, "no whole number as its 'id'"),
+        (
+            {"images": [{"id": "x", "file_name": "a.jpg", "height": 1, "width": 1}]},
+            "the id of image 'a.jpg' must be a whole number, not 'x'",
+        ),
         ({"images": [{"id": 1, "height": 1, "width": 1}]}, "image 1 has no file_name"),
-        ({"images": [{"id": 1, "file_name": "a.jpg", "width": 1}]}, "image 1 has no whole number as its 'height'"),
-        ({"annotations": [{"id": 4, "category_id": 3, "bbox": [1, 1, 2, 2]}]}, "annotation 4 has no whole number"),
+        ({"images": [{"id": 1, "file_name": "a.jpg", "width": 1}]}, "image 1 has no height: give it one"),
+        ({"annotations": [{"id": 4, "category_id": 3, "bbox": [1, 1, 2, 2]}]}, "annotation 4 has no image_id"),
         ({"annotations": [[1]]}, "an item of 'annotations' is no object"),
+        ({"annotations": [{"id": "a"}]}, "the id of annotation 1 in the list must be a whole number, not 'a'"),
         ({"categories": [{"id": 3}]}, "category 3 has no name"),
+        ({"categories": [{"name": "ant"}]}, "category 'ant' has no id"),
+        ({"categories": [{"id": 7, "name": name} for name in ("seven", "sieben")]}, "(sieben) has the id 7: give it"),
+        ({"images": content()["images"] * 2}, "several images have the id 5: give each its own"),
+        ({"images": None}, "has no list 'images'"),
+        ({"annotations": {}}, "has no list 'annotations'"),
     ],
 )
 def test_what_is_wrong_is_told_in_one_line(tmp_path, changes, message):
@@ -223,6 +233,31 @@ def test_what_is_wrong_is_told_in_one_line(tmp_path, changes, message):
     path.write_text(json.dumps(content(**changes)))
     assert message in refused(path)
     assert refused(path).startswith(str(path))
+
+
+def test_what_is_wrong_names_the_line(tmp_path):
+    path = tmp_path / "instances_train.json"
+    lines = ('{"id": 1, "file_name": "a.jpg", "height": 8, "width": 8}', '{"id": "img1", "file_name": "b.jpg"}')
+    path.write_text('{"annotations": [],\n"images": [\n' + ",\n".join(lines) + "\n]}")
+    said = "the id of image 'b.jpg' must be a whole number, not 'img1': mend it"
+    assert refused(path) == f"{path}, line 4: {said}"
+
+
+def test_any_other_object_is_no_set(tmp_path):
+    (tmp_path / "a.json").write_text('{"a": 1}')
+    assert refused(tmp_path / "a.json") == (
+        f"{tmp_path / 'a.json'}: has no list 'images', which a data set needs: add it, or name another file"
+    )
+
+
+def test_a_list_of_categories_alone_is_passed_over(write, tmp_path):
+    """Such a notes.json lies beside what is YOLO's. One too long to be seen whole may have its pictures later."""
+    notes = {"categories": [{"id": 0, "name": "ant"}], "info": {}}
+    (tmp_path / "notes.json").write_text(json.dumps(notes))
+    assert recognise_coco(tmp_path) is None
+    long = {"categories": content()["categories"], "info": " " * PEEKED} | content()
+    write(long, "long.json", "images")
+    assert [part.path.name for part in opened(tmp_path).parts] == ["long.json"]
 
 
 def test_boxes_that_cannot_be(tmp_path):

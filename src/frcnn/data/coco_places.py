@@ -2,11 +2,20 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 SPLIT = re.compile(r"(?<![a-z])(trainval|train|valid|validation|val|test)(?![a-z])")
 NAMES = {"valid": "val", "validation": "val"}  # as others call it
 LOOKED_FOR = 64  # pictures of a file, to find their folder: any of them may be missing
+
+
+@dataclass(frozen=True)
+class CocoFile:
+    """One JSON file, and the split it is."""
+
+    path: Path
+    split: str
 
 
 def split_of(path: Path) -> str:
