@@ -108,6 +108,33 @@ def test_a_cut_file_is_made_anew(root, reads):
     assert len(reads) == 2
 
 
+@pytest.mark.parametrize("what", ["boxes", "sizes", "first_object", "picture_names.text"])
+def test_a_bit_that_turned_in_an_array_is_found(root, reads, what):
+    """In its first number, and in its last."""
+    open_index(opened(root))
+    path = index_path(opened(root))
+    whole, right = path.read_bytes(), as_arrays(opened(root).read())
+    content = right[what].tobytes()
+    reads.clear()
+    for place in (whole.index(content), whole.index(content) + len(content) - 1):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 8]) + whole[place + 1 :])
+        kept = as_arrays(open_index(opened(root)))
+        for name, values in right.items():
+            np.testing.assert_array_equal(kept[name], values)
+    assert len(reads) == 2
+
+
+@pytest.mark.parametrize("what", [b"cat", b"boxes", b"splits.train", b"class_names"])
+def test_a_bit_that_turned_in_what_arrays_are_called_is_found(root, reads, what):
+    open_index(opened(root))
+    path = index_path(opened(root))
+    whole = path.read_bytes()
+    path.write_bytes(whole.replace(what, bytes([what[0] ^ 1]) + what[1:]))
+    reads.clear()
+    index = open_index(opened(root))
+    assert (len(reads), index.class_names, list(index.splits)) == (1, ("cat",), ["train", "val", "trainval"])
+
+
 def test_without_a_place_for_it_it_is_read_each_time(root, tmp_path, monkeypatch, reads):
     (tmp_path / "file").touch()
     monkeypatch.setenv("FRCNN_CACHE", str(tmp_path / "file"))
