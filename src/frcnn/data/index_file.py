@@ -1,4 +1,4 @@
-"""An index on the disk: mapped into memory, not read, so that all processes share one copy. Safe to delete.
+"""An index on the disk: mapped into memory, so that all processes share one copy. Safe to delete.
 
 It is found by where the data set lies, and used only while the names, sizes and times of all the files that it was
 made from are what they were, and pictures still lie where they were found. All of it is read against its
