@@ -131,5 +131,5 @@ def _checksum(facts: str, arrays: Mapping[str, np.ndarray]) -> int:
     checksum = zlib.crc32(facts.encode())
     for name, values in arrays.items():
         checksum = zlib.crc32(f"{name} {values.dtype} {values.shape}".encode(), checksum)
-        checksum = zlib.crc32(np.ascontiguousarray(values).reshape(-1).view(np.uint8), checksum)
+        checksum = zlib.crc32(np.ascontiguousarray(values).reshape(-1).view(np.uint8).data, checksum)
     return checksum

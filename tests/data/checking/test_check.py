@@ -114,10 +114,14 @@ def test_annotations_in_other_encodings(tmp_path: Path, encoding: str) -> None:
     assert only(faults(check_dataset([root]))) == expected
 
 
-def test_an_encoding_that_the_parser_does_not_know(tmp_path: Path) -> None:
+def test_an_encoding_that_nobody_knows(tmp_path: Path) -> None:
+    """Korean files are read, though the parser alone does not know what they name."""
     root = write_voc(tmp_path / "set")
+    path = root / "Annotations/p06.xml"
+    path.write_text(f"<?xml version='1.0' encoding='euc-kr'?><!--사진-->{path.read_text()}", encoding="euc-kr")
+    assert faults(check_dataset([root])) == []
     path = root / "Annotations/p07.xml"
-    path.write_text(f"<?xml version='1.0' encoding='euc-kr'?>{path.read_text()}")
+    path.write_text(f"<?xml version='1.0' encoding='klingon'?>{path.read_text()}")
     assert only(faults(check_dataset([root]))) == Fault("error", "unreadable annotation", path, 1)
 
 
