@@ -15,6 +15,7 @@ class Server:
     address: str = ""
     files: dict[str, bytes] = field(default_factory=dict)  # by name, whatever the folder in the address
     takes_ranges: bool = True
+    partial_range: str | None = None  # where set, all is sent as what was asked for, under this Content-Range
     says_length: bool = True
     cuts: list[int] = field(default_factory=list)  # the n-th answer ends after so many bytes
     statuses: list[int] = field(default_factory=list)  # the n-th answer is this error
@@ -49,8 +50,10 @@ def serving(files: dict[str, bytes]) -> Iterator[Server]:
                 self.send_header("Content-Range", f"bytes */{len(content)}")
                 self.end_headers()
                 return
-            rest = content[start:]
+            rest = content[start:] if state.partial_range is None else content
             self.send_response(206 if start else 200)
+            if start and state.partial_range:
+                self.send_header("Content-Range", state.partial_range)
             if state.says_length:
                 self.send_header("Content-Length", str(len(rest)))
             self.end_headers()

@@ -67,6 +67,18 @@ def test_a_server_that_ignores_ranges_sends_it_all_again(server: Server, tmp_pat
     assert_alone(have(server, tmp_path))
 
 
+@pytest.mark.parametrize("size", [None, len(CONTENT)])
+@pytest.mark.parametrize("said", ["", f"bytes 0-{len(CONTENT) - 1}/{len(CONTENT)}", f"bytes 1000-/{len(CONTENT)}"])
+def test_a_server_that_calls_all_of_it_a_part_is_believed_by_what_it_sends(
+    server: Server, tmp_path: Path, size: int | None, said: str
+) -> None:
+    server.partial_range = said
+    path = tmp_path / NAME
+    (tmp_path / f"{NAME}.part").write_bytes(CONTENT[:1000])
+    fetch_file(path, [f"{server.address}/{NAME}"], CHECKSUM, size)
+    assert_alone(path)
+
+
 def test_a_whole_part_needs_no_further_byte(server: Server, tmp_path: Path) -> None:
     (tmp_path / f"{NAME}.part").write_bytes(CONTENT)
     assert_alone(have(server, tmp_path))

@@ -13,6 +13,7 @@ from frcnn.files import (
     link_or_copy,
     make_folder,
     remove_torn_files,
+    require_folder_apart,
     require_new_folder,
     require_room,
     write_text,
@@ -174,6 +175,22 @@ class TestFolderWrittenWhole:
                 require_new_folder(place)
             with pytest.raises(UsageError, match="name a new folder"), folder_written_whole(place):
                 pass
+
+
+def test_a_copy_does_not_lie_in_its_original(tmp_path: Path) -> None:
+    (tmp_path / "set/below").mkdir(parents=True)
+    (tmp_path / "set/a.json").touch()
+    (tmp_path / "alias").symlink_to(tmp_path / "set")
+    require_folder_apart(tmp_path / "copy", [tmp_path / "set", tmp_path / "set/a.json"])
+    require_folder_apart(tmp_path / "set-copy", [tmp_path / "set"])
+    require_folder_apart(tmp_path / "set/copy", [tmp_path / "set/a.json"])  # beside a file there is room
+    for original in ("set", "alias"):
+        with pytest.raises(UsageError, match="which is not to be touched: name a folder elsewhere"):
+            require_folder_apart(tmp_path / "set/below/copy", [tmp_path / original])
+        with pytest.raises(UsageError, match="which is not to be touched"):
+            require_folder_apart(tmp_path / "alias/copy", [tmp_path / original])
+    with pytest.raises(UsageError, match="is there already and not empty"):
+        require_folder_apart(tmp_path / "set", [])
 
 
 def test_a_link_is_the_same_file_and_a_copy_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -180,8 +180,8 @@ def _attempt(wanted: _Wanted, url: str, progress: Progress | None) -> None:
         return
     try:
         with _open(url, start) as response:
-            continues = response.status == HTTPStatus.PARTIAL_CONTENT  # else it sends the whole, from the beginning
-            total = _announced(response, start if continues else 0, wanted.size)
+            continues = response.status == HTTPStatus.PARTIAL_CONTENT and not _is_whole(response, start, wanted.size)
+            total = _announced(response, start if continues else 0, wanted.size)  # where not: from the beginning
             if total is not None:
                 require_room(part.parent, total - start)
             with part.open("ab" if continues else "wb") as file:
@@ -209,12 +209,24 @@ def _open(url: str, start: int) -> http.client.HTTPResponse:
         raise _TransferError(str(getattr(error, "reason", error))) from error
 
 
+def _is_whole(response: http.client.HTTPResponse, start: int, size: int | None) -> bool:
+    """Does an answer called partial begin with the first byte? Some servers, and caches before them, send all."""
+    says_so = response.headers.get("Content-Range", "").startswith("bytes 0-")
+    return start > 0 and (says_so or (size is not None and _length(response) == size))
+
+
+def _length(response: http.client.HTTPResponse) -> int | None:
+    """The bytes that an answer says it has."""
+    length = response.headers.get("Content-Length", "")
+    return int(length) if length.isdigit() else None
+
+
 def _announced(response: http.client.HTTPResponse, done: int, size: int | None) -> int | None:
     """How many bytes the whole file has, `done` of them before this answer."""
-    length = response.headers.get("Content-Length", "")
-    if not length.isdigit():
+    length = _length(response)
+    if length is None:
         return size
-    total = done + int(length)
+    total = done + length
     if size not in (None, total):
         raise _FinalError(f"the file there has {total} bytes, not {size}")
     return total

@@ -4,7 +4,7 @@ import glob
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -66,6 +66,17 @@ def require_new_folder(folder: Path) -> None:
         raise UsageError(f"{folder}: cannot be, as {blocker} is a file: name a new folder")
     if folder.is_dir() and any(folder.iterdir()):
         raise UsageError(f"{folder}: is there already and not empty: name a new folder, or remove it")
+
+
+def require_folder_apart(folder: Path, originals: Iterable[Path]) -> None:
+    """Refuse a folder for a copy that is in use, or would lie in what it is a copy of. Raises UsageError.
+
+    `originals` are folders of the original; beside a file of it there is room for a folder.
+    """
+    require_new_folder(folder)
+    for place in {place for place in originals if place.is_dir()}:
+        if folder.resolve().is_relative_to(place.resolve()):
+            raise UsageError(f"{folder}: lies in {place}, which is not to be touched: name a folder elsewhere")
 
 
 def require_room(folder: Path, size: int) -> None:

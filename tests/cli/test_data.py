@@ -196,6 +196,32 @@ def test_the_names_of_the_command_are_those_of_the_table():
     assert get_args(DataSetName) == tuple(PUBLISHED)
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("convert", "VOC2007", "copy", "--to", "yolo"),
+        ("anchors", "VOC2007", "--preset", "tiny"),
+        ("suspects", "absent.safetensors", "VOC2007"),
+    ],
+)
+def test_annotations_can_be_read_anew(run, make_voc, tmp_path, monkeypatch, words):
+    """Each command that reads an index can be told so, as the message says of a picture that could not be read."""
+    make_voc({"a": [("cat", (1, 1, 9, 9))], "b": []}, {"train": "ab"})
+    monkeypatch.chdir(tmp_path)
+    asked = []
+
+    def opened(source, *, anew=False):
+        asked.append(anew)
+        return source.read()
+
+    monkeypatch.setattr("frcnn.data.dataset.open_index", opened)
+    run("data", *words)
+    assert True not in asked
+    asked.clear()
+    run("data", *words, "--reindex")
+    assert asked[0]
+
+
 class TestSuspects:
     """A row a doubt, for people and for programs."""
 

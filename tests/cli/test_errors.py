@@ -19,6 +19,7 @@ def fail_with(error: BaseException, debug: bool = False) -> int:
     [
         (FrcnnError("disk: full"), 1, "frcnn: disk: full\n"),
         (DataError("a.xml: is\nempty"), 1, "frcnn: a.xml: is empty\n"),
+        (DataError("set/a  b.xml: is\r\n missing"), 1, "frcnn: set/a  b.xml: is missing\n"),
         (UsageError("--out: a file"), 2, "frcnn: --out: a file\n"),
         (ConfigError("train.lrr: no such key"), 2, "frcnn: train.lrr: no such key\n"),
         (KeyboardInterrupt(), 130, "frcnn: interrupted\n"),

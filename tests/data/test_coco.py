@@ -8,7 +8,9 @@ import pytest
 from PIL import Image
 
 from frcnn.data.box_faults import NO_AREA, NOT_FOUR_NUMBERS
-from frcnn.data.coco import CocoSet, corners_of, recognise_coco, split_of
+from frcnn.data.coco import PEEKED, CocoSet, recognise_coco
+from frcnn.data.coco_places import LOOKED_FOR
+from frcnn.data.coco_reading import corners_of
 from frcnn.data.dataset import load_dataset
 from frcnn.data.index import CROWD, DIFFICULT
 from frcnn.errors import DataError
@@ -107,23 +109,6 @@ def test_files_are_splits(write, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "split"),
-    [
-        ("annotations/instances_train2017.json", "train"),
-        ("annotations/instances_val2014.json", "val"),
-        ("annotations/image_info_test-dev2017.json", "test"),
-        ("valid/_annotations.coco.json", "val"),
-        ("test/_annotations.coco.json", "test"),
-        ("trainval.json", "trainval"),
-        ("annotations.json", "trainval"),
-        ("retrained.json", "trainval"),
-    ],
-)
-def test_the_split_of_a_file(tmp_path, name, split):
-    assert split_of(tmp_path / "set" / name) == split
-
-
-@pytest.mark.parametrize(
     ("name", "folder"),
     [
         ("annotations/instances_train2017.json", "train2017"),
@@ -131,6 +116,7 @@ def test_the_split_of_a_file(tmp_path, name, split):
         ("annotations/instances_train2017.json", "images"),
         ("annotations/instances_train2017.json", "."),
         ("train/_annotations.coco.json", "train"),
+        ("train_annotations.json", "train"),
         ("annotations.json", "images"),
         ("annotations.json", "."),
     ],
@@ -140,6 +126,62 @@ def test_where_pictures_lie(write, tmp_path, name, folder):
     index = opened(tmp_path).read()
     assert (tmp_path / index.picture_names[0]).is_file()
     assert os.path.normpath(tmp_path / index.picture_names[0]) == os.path.normpath(tmp_path / folder / "one.jpg")
+
+
+def test_a_missing_picture_hides_no_other(write, tmp_path):
+    """The first of them, of which there are more than are looked for."""
+    images = [{"id": i, "file_name": f"{i}.jpg", "height": 8, "width": 8} for i in range(LOOKED_FOR + 9)]
+    write(content(images=images, annotations=[]), "annotations/instances_train.json", "images/train")
+    (tmp_path / "images/train/0.jpg").unlink()
+    index = opened(tmp_path).read()
+    assert index.picture_names[0] == "images/train/0.jpg"
+    assert index.picture_names[LOOKED_FOR + 8] == f"images/train/{LOOKED_FOR + 8}.jpg"
+    assert len(index) == LOOKED_FOR + 9
+
+
+def test_a_whole_path_is_a_pictures_name(write, tmp_path):
+    write(content(), "a.json", "elsewhere")
+    whole = content()
+    for image in whole["images"]:
+        image["file_name"] = str(tmp_path / "elsewhere" / image["file_name"])
+    path = tmp_path / "annotations/instances_train.json"
+    path.parent.mkdir()
+    path.write_text(json.dumps(whole))
+    index = opened(path).read()
+    assert index.picture_names[1] == str(tmp_path / "elsewhere/two.jpg")
+
+
+class TestStillHolds:
+    """What stands in no file, and so not in the key of an index: where the pictures lie."""
+
+    def test_nothing_moved(self, write, tmp_path):
+        write(content())
+        write(content(), "annotations/instances_val2017.json", "val2017")
+        assert opened(tmp_path).still_holds(opened(tmp_path).read())
+
+    @pytest.mark.parametrize("before", [".", "images", "annotations"])
+    def test_pictures_that_moved(self, write, tmp_path, before):
+        write(content(), "annotations/instances_val2017.json", "val2017")
+        write(content(), folder=before)
+        index = opened(tmp_path).read()
+        (tmp_path / "train2017").mkdir()
+        for name in ("one.jpg", "two.jpg"):
+            (tmp_path / before / name).rename(tmp_path / "train2017" / name)
+        assert not opened(tmp_path).still_holds(index)
+        assert opened(tmp_path).still_holds(opened(tmp_path).read())
+
+    def test_pictures_that_came_later(self, write, tmp_path):
+        path = tmp_path / "annotations/instances_train2017.json"
+        path.parent.mkdir()
+        path.write_text(json.dumps(content()))
+        index = opened(tmp_path).read()
+        assert opened(tmp_path).still_holds(index)
+        write(content())
+        assert not opened(tmp_path).still_holds(index)
+
+    def test_no_pictures(self, tmp_path):
+        (tmp_path / "train.json").write_text(json.dumps(content(images=[], annotations=[])))
+        assert opened(tmp_path).still_holds(opened(tmp_path).read())
 
 
 def test_a_file_that_is_named_is_the_set(write, tmp_path):
@@ -169,12 +211,21 @@ def test_no_coco_set(tmp_path):
     [
         ({"categories": []}, "the category_id 90, which is none of its categories"),
         ({"images": []}, "the image_id 5, which is none of its images"),
-        ({"images": [{"id": "x", "file_name": "a.jpg", "height": 1, "width": 1}]}, "no whole number as its 'id'"),
+        (
+            {"images": [{"id": "x", "file_name": "a.jpg", "height": 1, "width": 1}]},
+            "the id of image 'a.jpg' must be a whole number, not 'x'",
+        ),
         ({"images": [{"id": 1, "height": 1, "width": 1}]}, "image 1 has no file_name"),
-        ({"images": [{"id": 1, "file_name": "a.jpg", "width": 1}]}, "image 1 has no whole number as its 'height'"),
-        ({"annotations": [{"id": 4, "category_id": 3, "bbox": [1, 1, 2, 2]}]}, "annotation 4 has no whole number"),
+        ({"images": [{"id": 1, "file_name": "a.jpg", "width": 1}]}, "image 1 has no height: give it one"),
+        ({"annotations": [{"id": 4, "category_id": 3, "bbox": [1, 1, 2, 2]}]}, "annotation 4 has no image_id"),
         ({"annotations": [[1]]}, "an item of 'annotations' is no object"),
+        ({"annotations": [{"id": "a"}]}, "the id of annotation 1 in the list must be a whole number, not 'a'"),
         ({"categories": [{"id": 3}]}, "category 3 has no name"),
+        ({"categories": [{"name": "ant"}]}, "category 'ant' has no id"),
+        ({"categories": [{"id": 7, "name": name} for name in ("seven", "sieben")]}, "(sieben) has the id 7: give it"),
+        ({"images": content()["images"] * 2}, "several images have the id 5: give each its own"),
+        ({"images": None}, "has no list 'images'"),
+        ({"annotations": {}}, "has no list 'annotations'"),
     ],
 )
 def test_what_is_wrong_is_told_in_one_line(tmp_path, changes, message):
@@ -182,6 +233,31 @@ def test_what_is_wrong_is_told_in_one_line(tmp_path, changes, message):
     path.write_text(json.dumps(content(**changes)))
     assert message in refused(path)
     assert refused(path).startswith(str(path))
+
+
+def test_what_is_wrong_names_the_line(tmp_path):
+    path = tmp_path / "instances_train.json"
+    lines = ('{"id": 1, "file_name": "a.jpg", "height": 8, "width": 8}', '{"id": "img1", "file_name": "b.jpg"}')
+    path.write_text('{"annotations": [],\n"images": [\n' + ",\n".join(lines) + "\n]}")
+    said = "the id of image 'b.jpg' must be a whole number, not 'img1': mend it"
+    assert refused(path) == f"{path}, line 4: {said}"
+
+
+def test_any_other_object_is_no_set(tmp_path):
+    (tmp_path / "a.json").write_text('{"a": 1}')
+    assert refused(tmp_path / "a.json") == (
+        f"{tmp_path / 'a.json'}: has no list 'images', which a data set needs: add it, or name another file"
+    )
+
+
+def test_a_list_of_categories_alone_is_passed_over(write, tmp_path):
+    """Such a notes.json lies beside what is YOLO's. One too long to be seen whole may have its pictures later."""
+    notes = {"categories": [{"id": 0, "name": "ant"}], "info": {}}
+    (tmp_path / "notes.json").write_text(json.dumps(notes))
+    assert recognise_coco(tmp_path) is None
+    long = {"categories": content()["categories"], "info": " " * PEEKED} | content()
+    write(long, "long.json", "images")
+    assert [part.path.name for part in opened(tmp_path).parts] == ["long.json"]
 
 
 def test_boxes_that_cannot_be(tmp_path):

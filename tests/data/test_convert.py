@@ -165,6 +165,15 @@ def test_what_is_lost_is_said(voc, tmp_path):
     )
 
 
+def test_annotations_that_no_list_names_are_counted(make_voc, tmp_path):
+    names = {name: [("cat", (1, 1, 9, 9))] for name in "abcd"}
+    root = make_voc(names, {"train": ["a", "c"]})
+    converted = convert([root], tmp_path / "coco", "coco")
+    assert converted.describe() == f"{tmp_path / 'coco'}: 2 pictures, 2 objects, 2 annotations in no split left out"
+    assert convert([tmp_path / "coco"], tmp_path / "voc", "voc").unlisted == 0
+    assert convert([make_voc(names, name="other")], tmp_path / "all", "coco").unlisted == 0
+
+
 def test_pictures_are_copies_unless_links_are_asked_for(voc, tmp_path):
     convert([voc], tmp_path / "copies", "coco")
     convert([voc], tmp_path / "links", "coco", pictures="link")
@@ -192,6 +201,26 @@ class TestRefusals:
         with pytest.raises(UsageError, match="is a file"):
             convert([voc], tmp_path / "used/mine.txt", "coco")
         assert [path.name for path in (tmp_path / "used").iterdir()] == ["mine.txt"]
+
+    def test_a_folder_in_the_data_set(self, voc, tmp_path):
+        """There it would be found as a second one; pictures may lie elsewhere than the file that is named."""
+        with pytest.raises(UsageError, match=f"x: lies in {voc}, which is not to be touched: name a folder elsewhere"):
+            convert([voc], voc / "x", "coco")
+        root = coco_set(tmp_path)
+        with pytest.raises(UsageError, match="x: lies in "):
+            convert([root / "annotations/instances_val2017.json"], root / "val2017/x", "voc")
+        assert not list(tmp_path.rglob("x*"))
+
+    def test_no_picture(self, make_voc, tmp_path):
+        root = make_voc({"a": [("cat", (1, 1, 9, 9))]}, {"default": ["a"]}, name="cvat")
+        with pytest.raises(DataError, match=r"there is no picture in any split; there is none: .* but default\.txt"):
+            convert([root], tmp_path / "out", "coco")
+        path = tmp_path / "empty/train.json"
+        path.parent.mkdir()
+        path.write_text('{"images": [], "annotations": [], "categories": []}')
+        with pytest.raises(DataError, match=r"there is no picture in any split; there is train \(empty\)"):
+            convert([path], tmp_path / "out", "voc")
+        assert not (tmp_path / "out").exists()
 
     def test_a_missing_picture(self, voc, tmp_path):
         (voc / "JPEGImages/000007.jpg").unlink()

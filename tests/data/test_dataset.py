@@ -107,7 +107,11 @@ class TestRefusals:
 
     def test_no_splits_at_all(self, make_voc):
         root = make_voc({"a": [CAT]}, {"others": ["a"]})
-        assert "there is none (ImageSets/Main holds no train.txt" in refused([root])
+        assert refused([root]) == (
+            f"{root}: there is no split 'train'; there is none: {root / 'ImageSets/Main'} holds none of train.txt, "
+            "val.txt, trainval.txt, test.txt but others.txt: write trainval.txt, or take ImageSets away, and all "
+            "pictures are trainval"
+        )
 
     def test_an_empty_split(self, make_voc):
         root = make_voc({"a": [CAT]}, {"train": []})
@@ -118,7 +122,16 @@ class TestRefusals:
 
     def test_a_split_that_names_what_is_not_there(self, make_voc):
         root = make_voc({"a": [CAT]}, {"train": ["a", "zzz"]})
-        assert refused([root]).startswith(f"{root / 'Annotations/zzz.xml'}: is missing, but a split names it")
+        file = root / "Annotations/zzz.xml"
+        said = "is missing, but a split names 'zzz': add it, or take 'zzz' out of the split"
+        assert refused([root]) == f"{file}: {said}"
+
+    def test_a_line_that_is_more_than_a_name(self, make_voc):
+        root = make_voc({"a": [CAT]}, {"train": ["a  1"]})
+        assert refused([root]).endswith(
+            "a split names 'a  1': the list is one of a class, with a flag behind each name: "
+            "leave 'a' alone in the line"
+        )
 
     def test_a_missing_picture(self, small):
         (small / "JPEGImages/a.jpg").unlink()

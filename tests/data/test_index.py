@@ -37,6 +37,7 @@ def builder():
     builder.add_objects([0], [builder.class_number("zebra")], [4, 4, 4, 9], [CROWD])
     builder.add_to_split("train", [1, 0])
     builder.add_to_split("train", [2])
+    builder.found["b.xml"] = "pictures/"
     return builder
 
 
@@ -69,6 +70,7 @@ def test_apart_and_together_again(builder):
     index = builder.finished()
     again = from_arrays(as_arrays(index), as_facts(index))
     assert as_facts(again) == as_facts(index)
+    assert again.found == {"b.xml": "pictures/"}
     assert as_arrays(again).keys() == as_arrays(index).keys()
     for name, values in as_arrays(index).items():
         np.testing.assert_array_equal(as_arrays(again)[name], values)

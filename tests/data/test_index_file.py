@@ -1,5 +1,6 @@
 """An index on the disk: used while nothing has changed, and not a moment longer."""
 
+import json
 import os
 import pickle
 import time
@@ -8,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from frcnn.data.coco import recognise_coco
 from frcnn.data.index import as_arrays, as_facts
 from frcnn.data.index_file import cache_folder, index_path, open_index
 from frcnn.data.voc import VocSet, recognise_voc
@@ -106,6 +108,33 @@ def test_a_cut_file_is_made_anew(root, reads):
     assert len(reads) == 2
 
 
+@pytest.mark.parametrize("what", ["boxes", "sizes", "first_object", "picture_names.text"])
+def test_a_bit_that_turned_in_an_array_is_found(root, reads, what):
+    """In its first number, and in its last."""
+    open_index(opened(root))
+    path = index_path(opened(root))
+    whole, right = path.read_bytes(), as_arrays(opened(root).read())
+    content = right[what].tobytes()
+    reads.clear()
+    for place in (whole.index(content), whole.index(content) + len(content) - 1):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 8]) + whole[place + 1 :])
+        kept = as_arrays(open_index(opened(root)))
+        for name, values in right.items():
+            np.testing.assert_array_equal(kept[name], values)
+    assert len(reads) == 2
+
+
+@pytest.mark.parametrize("what", [b"cat", b"boxes", b"splits.train", b"class_names"])
+def test_a_bit_that_turned_in_what_arrays_are_called_is_found(root, reads, what):
+    open_index(opened(root))
+    path = index_path(opened(root))
+    whole = path.read_bytes()
+    path.write_bytes(whole.replace(what, bytes([what[0] ^ 1]) + what[1:]))
+    reads.clear()
+    index = open_index(opened(root))
+    assert (len(reads), index.class_names, list(index.splits)) == (1, ("cat",), ["train", "val", "trainval"])
+
+
 def test_without_a_place_for_it_it_is_read_each_time(root, tmp_path, monkeypatch, reads):
     (tmp_path / "file").touch()
     monkeypatch.setenv("FRCNN_CACHE", str(tmp_path / "file"))
@@ -134,3 +163,20 @@ def test_it_travels_to_other_processes(root):
     again = pickle.loads(pickle.dumps(index))
     for name, values in as_arrays(index).items():
         np.testing.assert_array_equal(as_arrays(again)[name], values)
+
+
+def test_pictures_that_move_make_it_anew(tmp_path):
+    """Of COCO's files: their folder is found by looking, and no file changes."""
+    image = {"id": 1, "file_name": "a.jpg", "height": 8, "width": 8}
+    path = tmp_path / "set/annotations/instances_train.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps({"images": [image], "annotations": [], "categories": []}))
+    (tmp_path / "set/a.jpg").touch()
+    settle(tmp_path / "set")
+    source = recognise_coco(tmp_path / "set")
+    assert source is not None
+    for place in ("a.jpg", "train/a.jpg", "images/train/a.jpg"):
+        (tmp_path / "set" / place).parent.mkdir(parents=True, exist_ok=True)
+        next((tmp_path / "set").rglob("a.jpg")).rename(tmp_path / "set" / place)
+        assert open_index(source).picture_names[0] == place
+        assert open_index(source).picture_names[0] == place

@@ -33,6 +33,16 @@ def test_the_items_of_the_lists_that_are_asked_for(tmp_path, monkeypatch, chunk,
     assert found == {name: CONTENT[name] for name in NAMES if CONTENT[name]}
 
 
+def test_lists_that_are_needed(tmp_path):
+    """An empty one is there; what is no list is none."""
+    path = tmp_path / "a.json"
+    path.write_text('{"images": [], "annotations": [1], "categories": {"a": ["b"]}}')
+    assert list(stream_lines(path, {"images"}, ("images", "annotations"))) == []
+    for name in ("categories", "a", "b"):
+        with pytest.raises(DataError, match=f"a.json: has no list '{name}', which a data set needs: add it"):
+            list(stream_lines(path, {"images"}, ("images", name)))
+
+
 def test_a_byte_order_mark_is_no_content(tmp_path):
     path = tmp_path / "a.json"
     path.write_bytes(b'\xef\xbb\xbf{"images": [1]}')

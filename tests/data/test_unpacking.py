@@ -211,10 +211,17 @@ def test_a_disk_without_room_is_a_line(
 
 @MAKERS
 def test_a_name_that_comes_twice_is_refused(tmp_path: Path, folder: Path, make: Make, name: str) -> None:
-    archive = make(tmp_path / name, ("a", b"first"), ("./a", b"second"))
+    archive = make(tmp_path / name, ("b", b""), ("a", b"first"), ("./a", b"second"))
+    assert_refused(archive, folder, "'./a' comes twice: delete the archive")
+
+
+@MAKERS
+def test_a_file_that_is_there_is_not_overwritten(tmp_path: Path, folder: Path, make: Make, name: str) -> None:
+    folder.mkdir(parents=True)
+    (folder / "a").write_bytes(b"mine")
     with pytest.raises(FrcnnError, match="File exists"):
-        unpack(archive, folder, PLENTY)
-    assert (folder / "a").read_bytes() == b"first"
+        unpack(make(tmp_path / name, ("a", b"other")), folder, PLENTY)
+    assert (folder / "a").read_bytes() == b"mine"
 
 
 def test_a_file_in_the_place_of_the_folder(tmp_path: Path) -> None:

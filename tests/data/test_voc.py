@@ -3,14 +3,16 @@
 import math
 import os
 import re
+import unicodedata
 
 import pytest
 from conftest import voc_xml
 
 from frcnn.data.box_faults import NO_AREA, NOT_FOUR_NUMBERS
 from frcnn.data.dataset import load_dataset
-from frcnn.data.index import NO_PICTURE
-from frcnn.data.voc import LARGEST_FILE, Annotation, VocObject, VocSet, half_open, read_annotation, recognise_voc
+from frcnn.data.index import NO_PICTURE, READABLE
+from frcnn.data.voc import Annotation, VocObject, VocSet, half_open, read_annotation, recognise_voc
+from frcnn.data.xml_text import LARGEST_FILE
 from frcnn.errors import DataError
 from frcnn.ops.boxes import box_area
 
@@ -110,7 +112,7 @@ class TestAnnotation:
         """Row 30: a picture without objects is a picture."""
         assert read("<annotation/>").objects == ()
 
-    @pytest.mark.parametrize(("encoding"), ["utf-8", "utf-8-sig", "utf-16", "iso-8859-1"])
+    @pytest.mark.parametrize(("encoding"), ["utf-8", "utf-8-sig", "utf-16", "iso-8859-1", "cp1252"])
     def test_encodings(self, read, encoding):
         declared = f'<?xml version="1.0" encoding="{encoding.removesuffix("-sig")}"?>\n'
         annotation = read((declared + voc_xml([("Kätzchen", (1, 1, 2, 2))])).encode(encoding))
@@ -130,7 +132,8 @@ class TestAnnotation:
             ("", "line 1: is no whole XML"),
             ("just text", "line 1: is no whole XML"),
             ("<html/>", "begins with <html> instead of <annotation>"),
-            ('<?xml version="1.0" encoding="klingon"?><annotation/>', "line 1"),
+            ('<?xml version="1.0" encoding="klingon"?><annotation/>', "names an unknown encoding"),
+            ('<?xml version="1.0" encoding="hex"?><annotation/>', "names an unknown encoding"),
             ("<annotation><object><bndbox/></object></annotation>", "object 1 has no <name>"),
             ("<annotation><object><name> </name></object></annotation>", "object 1 has no <name>"),
             (
@@ -205,6 +208,24 @@ class TestSets:
         found = opened(root)
         assert found.picture(Annotation(found.annotation("a"), "", ())) is None
         assert found.read().states.tolist() == [NO_PICTURE]
+
+    def test_names_in_either_form_of_unicode(self, make_voc):
+        """macOS takes Korean syllables apart, lists written elsewhere do not: on the screen they are the same."""
+        whole, apart = (unicodedata.normalize(form, "사진 é") for form in ("NFC", "NFD"))
+        assert whole != apart
+        root = make_voc({apart: [("cat", (1, 1, 9, 9))], "b": []}, {"train": [whole, "b"], "val": [apart]})
+        (root / f"JPEGImages/{apart}.jpg").rename(root / f"JPEGImages/{whole}.jpg")
+        found = opened(root)
+        assert found.splits == {"train": (apart, "b"), "val": (apart,), "trainval": (apart, "b")}
+        index = found.read()
+        assert index.states.tolist() == [READABLE, READABLE]
+        assert index.picture_names[0] == f"JPEGImages/{whole}.jpg"
+        assert found.as_on_disk(whole) == found.as_on_disk(apart) == apart
+
+    def test_a_list_that_takes_names_apart(self, make_voc):
+        whole, apart = (unicodedata.normalize(form, "고양이") for form in ("NFC", "NFD"))
+        root = make_voc({whole: [("cat", (1, 1, 9, 9))]}, {"train": [apart]})
+        assert opened(root).read().states.tolist() == [READABLE]
 
     def test_no_voc_set(self, tmp_path):
         assert recognise_voc(tmp_path) is None

@@ -1,12 +1,15 @@
 """The reader of YOLO's text files: fractions, names, splits, and what is refused."""
 
+from pathlib import Path
+
 import pytest
 from PIL import Image
 
 from frcnn.data.box_faults import OUTSIDE
 from frcnn.data.dataset import load_dataset
 from frcnn.data.index import NO_PICTURE, UNREADABLE
-from frcnn.data.yolo import YoloSet, as_fractions, label_of, read_labels, recognise_yolo
+from frcnn.data.yolo import YoloSet, as_fractions, read_labels, recognise_yolo
+from frcnn.data.yolo_labels import label_of
 from frcnn.errors import DataError
 
 
@@ -77,6 +80,9 @@ def test_outlines_become_boxes_and_a_confidence_is_passed_over(tmp_path):
         ("names: {0: dog, 1: cat}", ("dog", "cat")),
         ("names:\n  1: cat\n  0: dog", ("dog", "cat")),
         ("names: [1, 2.5]", ("1", "2.5")),
+        ("names: [yes, no, on, Off, true]", ("yes", "no", "on", "Off", "true")),
+        ("names:\n  0: null\n  1: 1.10\n  2: 2020-01-01\n  3: 0x1F", ("null", "1.10", "2020-01-01", "0x1F")),
+        ("names: {" + ", ".join(f"{i}: c{i}" for i in range(12)) + "}", tuple(f"c{i}" for i in range(12))),
     ],
 )
 def test_names(put, tmp_path, text, names):
@@ -116,6 +122,61 @@ def test_a_folder_without_a_description(put, tmp_path, names, splits):
     assert index.class_names == ("2",)
 
 
+def test_what_has_no_value_is_as_if_it_were_not_there(put, tmp_path):
+    put("images/train/a.jpg", "")
+    text = "path: ~\ntrain: images/train\nval:\ntest: null\nnames: [dog]\nnc: 1\n"
+    assert list(opened(described(tmp_path, text)).splits) == ["train"]
+
+
+class TestADescriptionOfAnotherName:
+    def test_the_only_one_is_taken(self, put, tmp_path):
+        put("train/images/a.jpg")
+        (tmp_path / "my set.yml").write_text("train: train/images\nnames: [dog]\n")
+        (tmp_path / "args.yaml").write_text("names: x\nepochs: 3\n")
+        (tmp_path / "torn.yaml").write_text("train: [\nnames")
+        (tmp_path / "list.yaml").write_text("- train\n- names\n")
+        (tmp_path / "._my set.yml").write_text("train: train/images\nnames: [cat]\n")
+        found = opened(tmp_path)
+        assert (found.names, list(found.splits), found.described_by) == (("dog",), ["train"], tmp_path / "my set.yml")
+
+    def test_of_several_one_must_be_named(self, put, tmp_path):
+        put("images/a.jpg")
+        for name in ("b.yaml", "a.yml"):
+            (tmp_path / name).write_text("train: images\nnames: [dog]\n")
+        with pytest.raises(DataError) as caught:
+            recognise_yolo(tmp_path)
+        assert str(caught.value) == f"{tmp_path}: several files describe a data set (a.yml, b.yaml): name one of them"
+        assert opened(tmp_path / "b.yaml").names == ("dog",)
+        (tmp_path / "data.yaml").write_text("train: images\nnames: [cat]\n")
+        assert opened(tmp_path).names == ("cat",)
+
+
+@pytest.mark.parametrize("text", ["", "train: .\nnames: ['0', '1', cow]\n"])
+@pytest.mark.parametrize(
+    ("picture", "label"),
+    [
+        ("images/mine/a.jpg", "images/mine/a.txt"),
+        ("images/mine/a.jpg", "labels/mine/a.txt"),
+        ("images/mine/images/a.jpg", "images/mine/labels/a.txt"),
+        ("images/images/mine/a.jpg", "images/labels/mine/a.txt"),
+    ],
+)
+def test_a_set_below_a_folder_called_images(tmp_path, monkeypatch, text, picture, label):
+    """However its path is typed."""
+    root = (tmp_path / picture).parent if "mine/images" not in picture else (tmp_path / picture).parents[1]
+    for path in (tmp_path / picture, tmp_path / label):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (64, 48)).save(tmp_path / picture)
+    (tmp_path / label).write_text("2 0.5 0.5 0.5 0.5\n")
+    if text:
+        (root / "data.yaml").write_text(text)
+    for folder, typed in ((root, "."), (root.parent, "mine"), (tmp_path, root), (root, "../mine")):
+        monkeypatch.chdir(folder)
+        index = opened(Path(typed)).read()
+        assert (len(index), index.class_ids.tolist()) == (1, [2 if text else 0])
+        assert (Path(typed) / index.annotation_names[0]).samefile(tmp_path / label)
+
+
 @pytest.mark.parametrize("name", ["classes.txt", "labels/classes.txt", "obj.names"])
 def test_names_in_a_list(put, tmp_path, name):
     put("images/a.jpg", "1 0.5 0.5 0.5 0.5\n")
@@ -129,19 +190,6 @@ def test_pictures_alone_are_no_set(put, tmp_path):
     put("images/a.jpg", None)
     assert recognise_yolo(tmp_path) is None
     assert recognise_yolo(tmp_path / "images/a.jpg") is None
-
-
-@pytest.mark.parametrize(
-    ("picture", "label"),
-    [
-        ("set/images/train/a.jpg", "set/labels/train/a.txt"),
-        ("images/set/images/a.b.png", "images/set/labels/a.b.txt"),
-        ("set/a.jpg", "set/a.txt"),
-        ("set/images.jpg", "set/images.txt"),
-    ],
-)
-def test_where_the_objects_of_a_picture_stand(tmp_path, picture, label):
-    assert label_of(tmp_path / picture) == tmp_path / label
 
 
 @pytest.mark.parametrize(
@@ -167,6 +215,10 @@ def test_what_is_wrong_names_the_line(put, tmp_path, text, message):
         ("names: [dog]", "names no pictures"),
         ("train: images/train", "has no names"),
         ("train: images/train\nnames: {1: dog}", "do not count from 0"),
+        ("train: images/train\nnames: {a: dog}", "do not count from 0"),
+        ("train: images/train\nnames: {0: dog, 1: cat, 2: dog}", "names the class 'dog' twice"),
+        ("train: images/train\nnames: classes.txt", "has no names"),
+        ("train: null\nnames: [dog]", "names no pictures"),
         ("train: images/absent\nnames: [dog]", "names images/absent, but there is no"),
         ("- 1", "is no data set"),
         ("train: [\nnames", "is no YAML"),

@@ -6,7 +6,14 @@ from typing import Annotated, Literal
 
 import typer
 
-from frcnn.cli.arguments import DebugOption, DeviceOption, JsonOption, ModelArgument, PrecisionOption
+from frcnn.cli.arguments import (
+    DebugOption,
+    DeviceOption,
+    JsonOption,
+    ModelArgument,
+    PrecisionOption,
+    ReindexOption,
+)
 from frcnn.cli.errors import FAILED, one_line_errors
 from frcnn.interrupts import leaving_at_once
 
@@ -111,14 +118,18 @@ def convert(
     pictures: Annotated[
         Literal["copy", "link"], typer.Option("--pictures", help="link: hard links, which take no room.")
     ] = "copy",
+    reindex: ReindexOption = False,
     debug: DebugOption = False,
 ) -> None:
     """Write a data set in another format: the same pictures, boxes, classes and splits."""
     with one_line_errors(debug):
         with leaving_at_once():
             from frcnn.data.convert import convert as run
+            from frcnn.data.dataset import open_sets
             from frcnn.progress import progress_bar
 
+        if reindex:
+            open_sets([source], reindex=True)
         with progress_bar("converting") as progress:
             converted = run([source], folder, to, bad_boxes=bad_boxes, pictures=pictures, progress=progress)
         typer.echo(converted.describe())
@@ -140,6 +151,7 @@ def anchors(
             help="What `frcnn train` will be told, such as model.input.short_side=480; several may follow.",
         ),
     ] = None,
+    reindex: ReindexOption = False,
     as_json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
@@ -151,7 +163,10 @@ def anchors(
             from rich.console import Console
 
             from frcnn.data.anchor_advice.advice import advise_on_anchors
+            from frcnn.data.dataset import open_sets
 
+        if reindex:
+            open_sets(paths, reindex=True)
         advice = advise_on_anchors(paths, preset, settings or ())
         if as_json:
             typer.echo(json.dumps(advice.as_dict(), indent=1))
@@ -192,6 +207,7 @@ def suspects(
     batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Pictures at a time.")] = 1,
     device: DeviceOption = "auto",
     precision: PrecisionOption = "float32",
+    reindex: ReindexOption = False,
     as_json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
@@ -205,9 +221,12 @@ def suspects(
 
             from rich.console import Console
 
+            from frcnn.data.dataset import open_sets
             from frcnn.suspects.run import find_suspects
             from frcnn.suspects.words import words
 
+        if reindex:
+            open_sets(data, reindex=True)
         found = find_suspects(
             model,
             data,

@@ -37,7 +37,8 @@ def one_line_errors(debug: bool) -> Iterator[None]:
 
 def complain(line: str) -> None:
     """One line, whatever it was before, on standard error."""
-    sys.stderr.write(f"frcnn: {' '.join(line.split())}\n")
+    parts = filter(None, map(str.strip, line.splitlines()))  # blanks within a line may be those of a file's name
+    sys.stderr.write(f"frcnn: {' '.join(parts)}\n")
 
 
 def tell_torchrun(line: str) -> None:

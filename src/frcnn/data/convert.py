@@ -13,12 +13,13 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from frcnn.data.coco_writer import CocoWriter
-from frcnn.data.dataset import BadBoxes, OpenSet, check_usable, found_names, open_sets
+from frcnn.data.dataset import BadBoxes, OpenSet, check_usable, found_names, open_sets, require_pictures
 from frcnn.data.entries import Entry, Writer
 from frcnn.data.index import NO_IDENTITY, Kind
 from frcnn.data.voc_writer import VocWriter
 from frcnn.data.yolo_writer import YoloWriter
-from frcnn.files import folder_written_whole, link_or_copy, require_new_folder
+from frcnn.files import folder_written_whole, link_or_copy, require_folder_apart
+from frcnn.naming import counted
 
 WRITERS: Mapping[Kind, Callable[[Path, Sequence[str], Sequence[int]], Writer]] = {
     "voc": VocWriter,
@@ -39,12 +40,14 @@ class Converted:
     objects: int
     skipped_boxes: int
     lost_flags: int  # objects that were difficult or a crowd, and no longer are
+    unlisted: int  # annotations that no split names, and so are left behind
 
     def describe(self) -> str:
         """In a line."""
         skipped = f", {self.skipped_boxes:,} bad boxes left out" if self.skipped_boxes else ""
         lost = f", {self.lost_flags:,} of them no longer marked as difficult or crowds" if self.lost_flags else ""
-        return f"{self.folder}: {self.pictures:,} pictures, {self.objects:,} objects{lost}{skipped}"
+        left = f", {counted(self.unlisted, 'annotation')} in no split left out" if self.unlisted else ""
+        return f"{self.folder}: {self.pictures:,} pictures, {self.objects:,} objects{lost}{skipped}{left}"
 
 
 class Place(NamedTuple):
@@ -71,8 +74,10 @@ def convert(
     With "link", pictures are hard links where the disk can: they take no room, and are the same files as before.
     Raises UsageError where `folder` is in use, DataError for pictures and boxes that cannot be used.
     """
-    require_new_folder(folder)
+    require_folder_apart(folder, paths)
     sets = open_sets(paths)
+    require_folder_apart(folder, (place for one in sets for place in _folders_of(one)))
+    require_pictures(sets)
     names = found_names(sets)
     for one in sets:
         everything = np.arange(len(one.index), dtype=np.int32)
@@ -81,7 +86,23 @@ def convert(
     with folder_written_whole(folder) as aside:
         writer = WRITERS[to](aside, names, categories)
         counts = _write(_places(sets), names, writer, pictures, progress)
-    return Converted(folder, *counts)
+    return Converted(folder, *counts, unlisted=sum(map(_unlisted, sets)))
+
+
+def _folders_of(one: OpenSet) -> set[Path]:
+    """Where a data set's pictures lie, which may be elsewhere than what names them."""
+    names = one.index.picture_names
+    return {one.root / folder for folder in {Path(names[i]).parent for i in range(len(names))}}
+
+
+def _unlisted(one: OpenSet) -> int:
+    """How many annotations of VOC no list names: its files are the only ones that may say more than they are asked."""
+    if one.index.kind != "voc":
+        return 0
+    names = one.index.annotation_names
+    listed = {names[i] for i in range(len(names))}
+    files = (path for path in (one.root / "Annotations").glob("*.xml") if not path.name.startswith("."))
+    return sum(str(path.relative_to(one.root)) not in listed for path in files)
 
 
 def _write(

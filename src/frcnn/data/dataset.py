@@ -16,6 +16,7 @@ from frcnn.data.index import NO_ANNOTATION, NO_PICTURE, UNREADABLE, Index
 from frcnn.data.index_file import open_index
 from frcnn.data.pictures import read_size
 from frcnn.data.recognise import find_sources
+from frcnn.data.voc_lists import LISTS, explain_missing, explain_no_split
 from frcnn.errors import DataError
 
 BadBoxes = Literal["refuse", "skip"]
@@ -135,6 +136,12 @@ def open_sets(paths: Sequence[Path], *, reindex: bool = False) -> list[OpenSet]:
     return list(sets.values())
 
 
+def require_pictures(sets: Sequence[OpenSet]) -> None:
+    """Raises DataError where no split of any set names a picture: nothing would be done, and look like success."""
+    if not any(len(numbers) for one in sets for numbers in one.index.splits.values()):
+        raise DataError(f"{_named(sets)}: there is no picture in any split; there is {_existing(sets)}")
+
+
 def splits_of(index: Index) -> dict[str, Numbers]:
     """The pictures of each split, and trainval where train and val make it."""
     splits = dict(index.splits)
@@ -205,9 +212,8 @@ def _complain_of_picture(one: OpenSet, number: int) -> None:
     annotation = one.root / index.annotation_names[int(index.annotation_of[number])]
     picture = one.root / index.picture_names[number]
     if state == NO_ANNOTATION:
-        raise DataError(
-            f"{annotation}: is missing, but a split names it: add it, or take {annotation.stem!r} out of the split"
-        )
+        remedy = explain_missing(annotation) or f"add it, or take {annotation.stem!r} out of the split"
+        raise DataError(f"{annotation}: is missing, but a split names {annotation.stem!r}: {remedy}")
     if state == NO_PICTURE:
         raise DataError(f"{annotation}: its picture {picture} is missing: add it, or take it out of the splits")
     if state == UNREADABLE:
@@ -252,4 +258,7 @@ def _existing(sets: Sequence[OpenSet]) -> str:
     of_each = [splits_of(one.index) for one in sets]
     there = [split for split in SPLITS if any(split in splits for splits in of_each)]
     found = [split if any(len(splits.get(split, ())) for splits in of_each) else f"{split} (empty)" for split in there]
-    return ", ".join(found) or "none (ImageSets/Main holds no train.txt, val.txt, trainval.txt or test.txt)"
+    if not found:
+        root = next(one.root for one in sets if one.index.kind == "voc")  # others have always one
+        return f"none: {root / LISTS} holds {explain_no_split(root)}"
+    return ", ".join(found)

@@ -64,6 +64,7 @@ class Index:
     faults: UInt8[np.ndarray, " G"]
     object_identities: Int64[np.ndarray, " G"]
     areas: Float[np.ndarray, " G"]  # of the object's outline where the file says it, else NaN
+    found: Mapping[str, str] = field(default_factory=dict)  # by annotation: what was put before its pictures' names
 
     def __len__(self) -> int:
         return len(self.picture_names)
@@ -81,6 +82,7 @@ class IndexBuilder:
     class_numbers: dict[str, int] = field(default_factory=dict)
     category_ids: list[int] = field(default_factory=list)
     splits: dict[str, array] = field(default_factory=dict)
+    found: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._pictures: list[str] = []
@@ -168,6 +170,7 @@ class IndexBuilder:
             faults=faults,
             object_identities=np.array(self._object_identities, np.int64)[by_picture],
             areas=np.array(self._areas, np.float32)[by_picture],
+            found=dict(self.found),
         )
 
 
@@ -183,7 +186,8 @@ def as_arrays(index: Index) -> dict[str, np.ndarray]:
 
 def as_facts(index: Index) -> dict[str, Any]:
     """The rest, as JSON has it."""
-    return {"kind": index.kind, "class_names": index.class_names, "category_ids": index.category_ids}
+    names = ("kind", "class_names", "category_ids", "found")
+    return {name: getattr(index, name) for name in names}
 
 
 def from_arrays(arrays: Mapping[str, np.ndarray], facts: Mapping[str, Any]) -> Index:
@@ -199,6 +203,7 @@ def from_arrays(arrays: Mapping[str, np.ndarray], facts: Mapping[str, Any]) -> I
         class_names=tuple(facts["class_names"]),
         category_ids=tuple(facts["category_ids"]),
         splits=splits,
+        found=facts["found"],
         **packed,
         **plain,
     )

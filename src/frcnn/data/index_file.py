@@ -1,14 +1,17 @@
-"""An index on the disk: mapped into memory, not read, so that all processes share one copy. Safe to delete.
+"""An index on the disk: mapped into memory, so that all processes share one copy. Safe to delete.
 
 It is found by where the data set lies, and used only while the names, sizes and times of all the files that it was
-made from are what they were.
+made from are what they were, and pictures still lie where they were found. All of it is read against its
+checksum when it is opened, which finds what a disk or a copy has damaged (CRC-32: one case in 2^32 passes); not what
+happens to it while it is mapped, nor what somebody has made to deceive.
 """
 
 import hashlib
 import json
 import os
 import time
-from collections.abc import Iterable
+import zlib
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -20,7 +23,7 @@ from frcnn.data.index import Index, as_arrays, as_facts, from_arrays
 from frcnn.errors import FrcnnError
 from frcnn.files import written_whole
 
-FORMAT = 1  # raised where what an index holds, or means, becomes another
+FORMAT = 3  # raised where what an index holds, or means, becomes another
 UNSETTLED = 2.0  # seconds: a file this young may change once more without a new time, so nothing is kept of it
 
 
@@ -42,6 +45,10 @@ class Source(Protocol):
         """All files whose change makes an index stale, and folders whose lists of files do."""
         ...
 
+    def still_holds(self, index: Index, /) -> bool:
+        """Would what an index knows without having read it in a file be found once more?"""
+        ...
+
     def read(self) -> Index:
         """Read all of it. Raises DataError."""
         ...
@@ -54,7 +61,7 @@ def open_index(source: Source, *, anew: bool = False) -> Index:
     """
     path = index_path(source)
     key, youngest = fingerprint_of(source)
-    if not anew and (kept := _read(path, key)) is not None:
+    if not anew and (kept := _read(path, key)) is not None and source.still_holds(kept):
         return kept
     index = source.read()
     if time.time() - youngest < UNSETTLED:
@@ -103,8 +110,9 @@ def _stats(path: Path, name: str) -> Iterable[tuple[str, os.stat_result]]:
 def _write(path: Path, key: str, index: Index) -> None:
     facts = json.dumps({"key": key} | as_facts(index))
     tensors = {name: torch.from_numpy(np.ascontiguousarray(values)) for name, values in as_arrays(index).items()}
+    checksum = _checksum(facts, as_arrays(index))
     with written_whole(path) as aside:
-        torch.save({"facts": facts, "arrays": tensors}, aside)
+        torch.save({"facts": facts, "arrays": tensors, "checksum": checksum}, aside)
 
 
 def _read(path: Path, key: str) -> Index | None:
@@ -112,6 +120,16 @@ def _read(path: Path, key: str) -> Index | None:
     with suppress(Exception):  # torch's reader raises what it pleases on broken files: they are made anew
         kept: dict[str, Any] = torch.load(path, mmap=True, weights_only=True)
         facts = json.loads(kept["facts"])
-        if facts["key"] == key:
-            return from_arrays({name: tensor.numpy() for name, tensor in kept["arrays"].items()}, facts)
+        arrays = {name: tensor.numpy() for name, tensor in kept["arrays"].items()}
+        if facts["key"] == key and kept["checksum"] == _checksum(kept["facts"], arrays):
+            return from_arrays(arrays, facts)
     return None
+
+
+def _checksum(facts: str, arrays: Mapping[str, np.ndarray]) -> int:
+    """Of all that an index is made from: a gigabyte in a second, and the pages that it reads stay shared."""
+    checksum = zlib.crc32(facts.encode())
+    for name, values in arrays.items():
+        checksum = zlib.crc32(f"{name} {values.dtype} {values.shape}".encode(), checksum)
+        checksum = zlib.crc32(np.ascontiguousarray(values).reshape(-1).view(np.uint8).data, checksum)
+    return checksum

@@ -1,7 +1,7 @@
 """The long lists of a large JSON file, an item at a time: a file of gigabytes needs no more memory than its items."""
 
 import json
-from collections.abc import Container, Iterator
+from collections.abc import Collection, Container, Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -22,17 +22,24 @@ def stream_lists(path: Path, names: Container[str]) -> Iterator[tuple[str, Any]]
     yield from ((name, item) for name, item, _ in stream_lines(path, names))
 
 
-def stream_lines(path: Path, names: Container[str]) -> Iterator[tuple[str, Any, int]]:
-    """What `stream_lists` gives, with the line in which each item begins."""
+def stream_lines(path: Path, names: Container[str], needed: Collection[str] = ()) -> Iterator[tuple[str, Any, int]]:
+    """What `stream_lists` gives, with the line in which each item begins; DataError where a `needed` list is missing.
+
+    An empty list is there: only the end of the file tells that one is not.
+    """
     try:
         with path.open(encoding="utf-8-sig") as file:
-            yield from _Reader(path, file).items(names)
+            reader = _Reader(path, file)
+            yield from reader.items(names)
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror}): mend it, or take it out") from error
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: is no text in UTF-8 ({error.reason}): write it anew") from error
     except RecursionError as error:
         raise DataError(f"{path}: is nested too deeply for an annotation file") from error
+    for name in needed:
+        if name not in reader.lists:
+            raise DataError(f"{path}: has no list {name!r}, which a data set needs: add it, or name another file")
 
 
 class _Reader:
@@ -43,6 +50,7 @@ class _Reader:
         self.text, self.at = "", 0
         self.lines, self.counted = 1, 0  # the line of a place in the window: no character is counted twice
         self.chunk, self.ended = CHUNK, False
+        self.lists: set[str] = set()  # those that were met, whether or not they were asked for
 
     def items(self, names: Container[str]) -> Iterator[tuple[str, Any, int]]:
         self.expect("{")
@@ -54,6 +62,7 @@ class _Reader:
                 raise self.error("a name was expected")
             self.expect(":")
             if self.next_sign() == "[":  # one that is not asked for may be as long
+                self.lists.add(name)
                 yield from ((name, item, line) for item, line in self.list_items() if name in names)
             else:
                 self.value()

@@ -43,6 +43,7 @@ def unpack(archive: Path, folder: Path, at_most: int, advance: Advance | None = 
         with _opened(archive) as members:
             for member in members:
                 _refuse_what_leaves(archive, member)
+            _refuse_repeats(archive, members)
             room = _room_needed(archive, members, at_most)
             folder.mkdir(parents=True, exist_ok=True)
             require_room(folder, room)
@@ -90,6 +91,15 @@ def _refuse_what_leaves(archive: Path, member: _Member) -> None:
         raise DataError(f"{archive}: its member {member.name!r} is {member.kind}, no file: delete the archive")
 
 
+def _refuse_repeats(archive: Path, members: Sequence[_Member]) -> None:
+    """Raises DataError, naming a file that comes twice: no honest archive has two contents for one name."""
+    seen: set[Path] = set()
+    for path, name in ((Path(member.name), member.name) for member in members if member.kind == FILE):
+        if path in seen:
+            raise DataError(f"{archive}: its member {name!r} comes twice: delete the archive")
+        seen.add(path)
+
+
 def _room_needed(archive: Path, members: Sequence[_Member], at_most: int) -> int:
     """The bytes on a disk, in whole blocks. Raises DataError where they are more than an honest archive has."""
     room = sum(-(-max(member.size, 1) // BLOCK) * BLOCK for member in members)
@@ -107,7 +117,7 @@ def _write_all(members: Sequence[_Member], folder: Path, advance: Advance | None
             path.mkdir(parents=True, exist_ok=True)
             continue
         path.parent.mkdir(parents=True, exist_ok=True)
-        with member.open() as source, path.open("xb") as file:  # a name that comes twice is no honest one
+        with member.open() as source, path.open("xb") as file:  # where no other file is
             while chunk := source.read(CHUNK):
                 file.write(chunk)
                 done += len(chunk)

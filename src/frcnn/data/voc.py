@@ -5,24 +5,24 @@ Its boxes are in 1-based pixels, the last one included; ours are half-open corne
 
 import math
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
 from frcnn.data.index import DIFFICULT, NO_ANNOTATION, NO_PICTURE, UNREADABLE, Index, IndexBuilder
 from frcnn.data.pictures import read_size
 from frcnn.data.sources import PICTURE_SUFFIXES
+from frcnn.data.voc_lists import LISTS, SPLITS, normal, read_list
+from frcnn.data.xml_text import parse_content, read_content
 from frcnn.errors import DataError
 
 Corners = tuple[float, float, float, float]
 
-SPLITS = ("train", "val", "trainval", "test")
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
 SHAPE = "a folder with Annotations and JPEGImages, or one that holds such folders"
 NO_SIZE = (0, 0)
 LEAST_SIDE = 1.0  # a box that begins and ends on one pixel has no area: see `box_faults`
-LARGEST_FILE = 16 * 2**20  # bytes; an honest annotation has some thousand
 YES = frozenset({"1", "true", "yes"})
 
 
@@ -49,7 +49,8 @@ class VocSet:
 
     folder: Path
     splits: dict[str, tuple[str, ...]]
-    pictures: dict[str, Path]  # by file name and by stem
+    pictures: dict[str, Path]  # by file name and by stem, both as `normal` has them
+    spelt: Mapping[str, str] = field(default_factory=dict)  # ids as the disk spells them, where that is not `normal`
     title = "voc"
 
     @property
@@ -59,7 +60,11 @@ class VocSet:
 
     def files(self) -> Iterator[Path]:
         """What an index of it hangs on."""
-        yield from (self.folder / "Annotations", self.folder / "JPEGImages", self.folder / "ImageSets" / "Main")
+        yield from (self.folder / "Annotations", self.folder / "JPEGImages", self.folder / LISTS)
+
+    def still_holds(self, _index: Index, /) -> bool:
+        """All that an index of it knows stands in `files`."""
+        return True
 
     def read(self) -> Index:
         """All annotations that a split names; the classes are in alphabetical order. Raises DataError."""
@@ -72,6 +77,10 @@ class VocSet:
             builder.add_to_split(split, (numbers[identity] for identity in ids))
         return builder.finished(least_side=LEAST_SIDE, sort_classes=True)
 
+    def as_on_disk(self, identity: str) -> str:
+        """An id that a list has, as the files spell it: what looks the same is the same picture."""
+        return identity if identity.isascii() else self.spelt.get(normal(identity), normal(identity))
+
     def annotation(self, identity: str) -> Path:
         """Where the annotation of an id is, or ought to be."""
         return self.folder / "Annotations" / f"{identity}.xml"
@@ -80,7 +89,7 @@ class VocSet:
         """The annotation's picture: by its id, as the devkit does, else by the name in the file; None: missing."""
         stem = annotation.path.stem
         names = (f"{stem}.jpg", stem, annotation.picture_name)
-        return next((self.pictures[name] for name in names if name in self.pictures), None)
+        return next((self.pictures[name] for name in map(normal, names) if name in self.pictures), None)
 
 
 def recognise_voc(folder: Path) -> VocSet | None:
@@ -99,34 +108,6 @@ def read_annotation(path: Path) -> Annotation:
     root = parse_content(path, read_content(path))
     objects = tuple(_read_object(path, i, element) for i, element in enumerate(root.findall("object"), start=1))
     return Annotation(path, picture_name(root), objects)
-
-
-def read_content(path: Path) -> bytes:
-    """The bytes of an XML file that is fit to be parsed. Raises DataError."""
-    try:
-        too_large = path.stat().st_size > LARGEST_FILE
-        content = b"" if too_large else path.read_bytes()
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror}): mend it, or take it out") from error
-    if too_large:
-        raise DataError(f"{path}: is too large for an annotation: take it out")
-    if b"<!ENTITY" in content.replace(b"\0", b""):  # in UTF-16 too: entities can grow without bound
-        raise DataError(f"{path}: declares XML entities, which no annotation needs: take its DOCTYPE out")
-    return content
-
-
-def parse_content(path: Path, content: bytes) -> ElementTree.Element:
-    """The <annotation> in the content of a file. Raises DataError naming file and line."""
-    try:
-        root = ElementTree.fromstring(content)
-    except ElementTree.ParseError as error:
-        line, _ = error.position
-        raise DataError(f"{path}, line {line}: is no whole XML ({error}): mend it, or take it out") from error
-    except (LookupError, ValueError) as error:
-        raise DataError(f"{path}, line 1: names an unknown encoding ({error}): write it in UTF-8") from error
-    if root.tag.lower() != "annotation":
-        raise DataError(f"{path}: is no VOC annotation: it begins with <{root.tag}> instead of <annotation>")
-    return root
 
 
 def picture_name(root: ElementTree.Element) -> str:
@@ -157,13 +138,16 @@ def _open_set(folder: Path) -> VocSet:
     annotations = sorted(p.stem for p in (folder / "Annotations").glob("*.xml") if not p.name.startswith("."))
     if not annotations:
         raise DataError(f"{folder}: is empty: there is no .xml in its Annotations")
-    lists = folder / "ImageSets" / "Main"
-    splits = {split: _read_list(lists / f"{split}.txt") for split in SPLITS if (lists / f"{split}.txt").is_file()}
+    lists = folder / LISTS
+    splits = {split: read_list(lists / f"{split}.txt") for split in SPLITS if (lists / f"{split}.txt").is_file()}
     if not (folder / "ImageSets").is_dir():
         splits = {"trainval": tuple(annotations)}
     elif "trainval" not in splits and {"train", "val"} <= splits.keys():
         splits["trainval"] = tuple(dict.fromkeys(splits["train"] + splits["val"]))
-    return VocSet(folder, splits, _pictures(folder / "JPEGImages"))
+    spelt = {normal(stem): stem for stem in annotations if normal(stem) != stem}
+    found = VocSet(folder, splits, _pictures(folder / "JPEGImages"), spelt)
+    ids = {split: tuple(dict.fromkeys(map(found.as_on_disk, listed))) for split, listed in splits.items()}
+    return replace(found, splits=ids)
 
 
 def _add(builder: IndexBuilder, voc: VocSet, identity: str) -> int:
@@ -195,21 +179,12 @@ def _add_picture(builder: IndexBuilder, voc: VocSet, annotation: Annotation, nam
         return builder.add_picture(relative, name, NO_SIZE, state=UNREADABLE)
 
 
-def _read_list(path: Path) -> tuple[str, ...]:
-    """One id a line; each counts once."""
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: is no text in UTF-8: it must name one picture a line") from error
-    return tuple(dict.fromkeys(line.strip() for line in lines if line.strip()))
-
-
 def _pictures(folder: Path) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
         if path.suffix.lower() in PICTURE_SUFFIXES:
-            found[path.name] = path
-            found.setdefault(path.stem, path)
+            found[normal(path.name)] = path
+            found.setdefault(normal(path.stem), path)
     return found
 
 

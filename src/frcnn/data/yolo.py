@@ -7,21 +7,19 @@ splits, and classes.txt, where there is one, has the names. Outlines (more numbe
 import itertools
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import yaml
 
 from frcnn.data.index import NO_PICTURE, UNREADABLE, Index, IndexBuilder
 from frcnn.data.pictures import read_size
 from frcnn.data.sources import PICTURE_SUFFIXES
+from frcnn.data.yolo_description import SUFFIXES, WHOLE, find_description, read_description
+from frcnn.data.yolo_labels import label_of, labels_below, whole
 from frcnn.errors import DataError
 
 FOLDERS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 NAME_FILES = ("classes.txt", "obj.names", "_darknet.labels")
-WHOLE = "trainval"  # the split of a set that has none
-SPLITS = ("train", "val", WHOLE, "test")
 LOOKED_AT = 100  # pictures, to recognise a folder: most may have no objects
 NO_SIZE = (0, 0)
 
@@ -34,6 +32,7 @@ class YoloSet:
     splits: Mapping[str, tuple[Path, ...]]
     names: tuple[str, ...]
     described_by: Path | None = None  # the YAML file
+    labels_below: Path | None = None  # the folder below which `images` gives way to `labels`; None: anywhere
 
     @property
     def title(self) -> str:
@@ -50,7 +49,15 @@ class YoloSet:
                     yield place
                 folders = {picture.parent for picture in pictures_at(place)} | ({place} if place.is_dir() else set())
                 for folder in sorted(folders):
-                    yield from dict.fromkeys((folder, label_of(folder / "x").parent))
+                    yield from dict.fromkeys((folder, self.label_of(folder / "x").parent))
+
+    def label_of(self, picture: Path) -> Path:
+        """Where a picture's objects are."""
+        return label_of(picture, self.labels_below)
+
+    def still_holds(self, _index: Index, /) -> bool:
+        """All that an index of it knows stands in `files`."""
+        return True
 
     def read(self) -> Index:
         """All its splits; the classes are in the order of the file that names them. Raises DataError."""
@@ -77,22 +84,11 @@ class YoloObject:
 def recognise_yolo(path: Path) -> YoloSet | None:
     """The set that a YAML file describes, or that lies in a folder; None where there is none. Raises DataError."""
     if path.is_file():
-        return _described(path) if path.suffix.lower() in (".yaml", ".yml") else None
+        return _described(path) if path.suffix.lower() in SUFFIXES else None
     if not path.is_dir():
         return None
-    for name in ("data.yaml", "dataset.yaml", "data.yml", "dataset.yml"):
-        if (path / name).is_file():
-            return _described(path / name)
-    return _bare(path)
-
-
-def label_of(picture: Path) -> Path:
-    """Where a picture's objects are: in `labels` in place of the last `images` of its path, else beside it."""
-    parts = list(picture.parts)
-    if "images" in parts[:-1]:
-        place = len(parts) - 2 - parts[-2::-1].index("images")
-        parts[place] = "labels"
-    return Path(*parts).with_suffix(".txt")
+    file = find_description(path)
+    return _bare(path) if file is None else _described(file)
 
 
 def read_labels(path: Path) -> list[YoloObject]:
@@ -130,7 +126,7 @@ def read_object(path: Path, line: int, words: Sequence[str]) -> YoloObject:
 
 def _add(builder: IndexBuilder, yolo: YoloSet, picture: Path) -> int:
     """A picture and its objects; one without a text file has none. Its number."""
-    label = label_of(picture)
+    label = yolo.label_of(picture)
     name, label_name = os.path.relpath(picture, yolo.root), os.path.relpath(label, yolo.root)
     if not picture.is_file():
         return builder.add_picture(name, label_name, NO_SIZE, state=NO_PICTURE)
@@ -178,54 +174,21 @@ def listed_pictures(place: Path) -> list[tuple[int, Path]]:
 
 
 def _described(path: Path) -> YoloSet:
-    content = _parsed(path)
-    root = path.parent / str(content.get("path") or "")
-    root = root if root.is_dir() else path.parent  # a path that was right on another machine
-    splits = {split: _places(path, root, content[split]) for split in SPLITS if content.get(split)}
-    if WHOLE in splits:  # which only our own writer says: the others are there for those who ask for them
-        splits = {split: places for split, places in splits.items() if split == WHOLE or places != splits[WHOLE]}
-    if not splits:
-        raise DataError(f"{path}: names no pictures: it needs train, val or test, each a folder or a list of pictures")
-    return YoloSet(path.parent, splits, _names(path, content.get("names")), path)
+    base, splits, names = read_description(path)
+    below = whole(path.parent)
+    if "images" in below.parts or "images" in whole(base).parts:  # else it does not matter, and they may be many
+        pictures = (picture for places in splits.values() for place in places for picture in _some_at(place))
+        below = labels_below((below, base), list(itertools.islice(pictures, LOOKED_AT))) or below
+    return YoloSet(path.parent, splits, names, path, below)
 
 
-def _parsed(path: Path) -> dict[str, Any]:
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror})") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        line = getattr(getattr(error, "problem_mark", None), "line", 0) + 1
-        raise DataError(f"{path}, line {line}: is no YAML ({str(error).splitlines()[0]}): mend it") from error
-    if not isinstance(content, dict):
-        raise DataError(f"{path}: is no data set: it needs train, val or test, and names")
-    return content
-
-
-def _places(path: Path, root: Path, value: object) -> tuple[Path, ...]:
-    """One folder or list, or several."""
-    values = value if isinstance(value, list) else [value]
-    return tuple(_place(path, root, str(place)) for place in values)
-
-
-def _place(path: Path, root: Path, value: str) -> Path:
-    """Relative to the YAML's `path`; exported sets often say ../train/images and lie beside the YAML all the same."""
-    tries = (root / value, path.parent / value, path.parent / value.removeprefix("../"))
-    found = next((place for place in tries if place.exists()), None)
-    if found is None:
-        raise DataError(f"{path}: names {value}, but there is no {tries[0]}: mend the path, or take it out")
-    return found
-
-
-def _names(path: Path, value: object) -> tuple[str, ...]:
-    """In the order of the file: a list, or numbers from 0 with their names."""
-    if isinstance(value, dict):
-        if sorted(value) != list(range(len(value))):
-            raise DataError(f"{path}: the numbers of its names do not count from 0 to {len(value) - 1}: mend them")
-        return tuple(str(value[number]) for number in range(len(value)))
-    if isinstance(value, list):
-        return tuple(map(str, value))
-    raise DataError(f"{path}: has no names: the names of the classes, a list or numbers with names")
+def _some_at(place: Path) -> Iterator[Path]:
+    """Pictures of a place, without a look at all; what cannot be read is told when it is."""
+    if place.is_dir():
+        yield from (child for child in place.rglob("*") if child.suffix.lower() in PICTURE_SUFFIXES)
+        return
+    with suppress(DataError):
+        yield from (picture for _, picture in listed_pictures(place))
 
 
 def _bare(folder: Path) -> YoloSet | None:
@@ -236,9 +199,8 @@ def _bare(folder: Path) -> YoloSet | None:
     is_plain = base == folder and not named  # then what lies below may be sets of their own
     looked_at = folder.glob("*") if is_plain else (path for (place,) in splits.values() for path in place.rglob("*"))
     pictures = itertools.islice((path for path in looked_at if path.suffix.lower() in PICTURE_SUFFIXES), LOOKED_AT)
-    if any(label_of(picture).is_file() for picture in pictures):
-        return YoloSet(folder, splits, _listed_names(folder))
-    return None
+    below = labels_below((folder,), list(pictures))
+    return None if below is None else YoloSet(folder, splits, _listed_names(folder), labels_below=below)
 
 
 def _listed_names(folder: Path) -> tuple[str, ...]:

@@ -6,7 +6,8 @@ from pathlib import Path
 import yaml
 
 from frcnn.data.entries import Entry
-from frcnn.data.yolo import as_fractions, label_of
+from frcnn.data.yolo import as_fractions
+from frcnn.data.yolo_labels import label_of, whole
 
 
 class YoloWriter:
@@ -29,7 +30,7 @@ class YoloWriter:
             f"{class_id} " + " ".join(f"{fraction:.10g}" for fraction in as_fractions(corners, entry.size)) + "\n"
             for corners, class_id in zip(entry.corners, entry.class_ids, strict=True)
         ]
-        label = label_of(self.picture(entry))
+        label = label_of(self.picture(entry), whole(self.folder))
         label.parent.mkdir(parents=True, exist_ok=True)
         label.write_text("".join(lines), encoding="utf-8")
 

@@ -7,7 +7,7 @@ from frcnn.data.checking.voc_statements import element_lines
 from frcnn.data.dataset import Dataset
 from frcnn.data.examples import Examples
 from frcnn.data.index import NO_IDENTITY, Kind
-from frcnn.data.voc import parse_content, read_content
+from frcnn.data.xml_text import parse_content, read_content
 from frcnn.data.yolo import read_labels
 from frcnn.errors import DataError
 

@@ -35,6 +35,19 @@ def test_a_fault_that_was_planted_is_found_alone_and_in_its_place(tmp_path: Path
     assert "\n" not in message
 
 
+def test_a_set_of_no_pictures_is_not_healthy(tmp_path: Path) -> None:
+    """Of any kind: lists that are empty, and lists of another name."""
+    voc = write_voc(tmp_path / "voc", {"train": [0]})
+    (voc / "ImageSets/Main/train.txt").write_text("")
+    (tmp_path / "coco.json").write_text('{"images": [], "annotations": [], "categories": []}')
+    (tmp_path / "yolo/images").mkdir(parents=True)
+    (tmp_path / "yolo/data.yaml").write_text("train: images\nnames: [dog]\n")
+    for path, root in ((voc, voc), (tmp_path / "coco.json", tmp_path), (tmp_path / "yolo", tmp_path / "yolo")):
+        assert faults(check_dataset([path])) == [Fault("error", "no picture", root, None)]
+    (voc / "ImageSets/Main/train.txt").rename(voc / "ImageSets/Main/default.txt")
+    assert faults(check_dataset([voc])) == [Fault("error", "no split", voc / "ImageSets/Main", None)]
+
+
 def test_all_faults_at_once(tmp_path: Path) -> None:
     root = write_voc(tmp_path / "set")
     expected = [plant(root, name_of(2 + number)) for number, plant in enumerate(VOC_PLANTS.values())]
@@ -101,10 +114,14 @@ def test_annotations_in_other_encodings(tmp_path: Path, encoding: str) -> None:
     assert only(faults(check_dataset([root]))) == expected
 
 
-def test_an_encoding_that_the_parser_does_not_know(tmp_path: Path) -> None:
+def test_an_encoding_that_nobody_knows(tmp_path: Path) -> None:
+    """Korean files are read, though the parser alone does not know what they name."""
     root = write_voc(tmp_path / "set")
+    path = root / "Annotations/p06.xml"
+    path.write_text(f"<?xml version='1.0' encoding='euc-kr'?><!--사진-->{path.read_text()}", encoding="euc-kr")
+    assert faults(check_dataset([root])) == []
     path = root / "Annotations/p07.xml"
-    path.write_text(f"<?xml version='1.0' encoding='euc-kr'?>{path.read_text()}")
+    path.write_text(f"<?xml version='1.0' encoding='klingon'?>{path.read_text()}")
     assert only(faults(check_dataset([root]))) == Fault("error", "unreadable annotation", path, 1)
 
 

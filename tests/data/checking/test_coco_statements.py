@@ -34,6 +34,32 @@ def test_everything_with_its_line(tmp_path: Path) -> None:
     assert of_train.object_name(4) == "annotation 4 (square, p01.jpg)"
 
 
+def test_any_other_object_is_no_set(tmp_path: Path) -> None:
+    path = tmp_path / "x.json"
+    path.write_text('{"a": 1}')
+    (finding,) = said(path).findings
+    assert (finding.kind, finding.file, finding.line) == ("unreadable annotation", path, None)
+    assert finding.message == "has no list 'images', which a data set needs: add it, or name another file"
+
+
+@pytest.mark.parametrize("name", ["images", "categories"])
+def test_an_id_that_is_no_number_is_told_as_it_is(tmp_path: Path, name: str) -> None:
+    root = write_coco(tmp_path / "set")
+    path, line = edit_item(root, name, 1, id="img1")
+    finding = said(path).findings[0]
+    assert (finding.line, finding.severity) == (line, "error")
+    what = {"images": "image", "categories": "category"}[name]
+    assert finding.message == f"{what} 2 in the list has the id 'img1', which is no whole number: mend it"
+
+
+def test_a_missing_picture_is_missing_alone(tmp_path: Path) -> None:
+    """The first of the list: the others are found all the same."""
+    root = write_coco(tmp_path / "set")
+    (root / "train2017/p00.jpg").unlink()
+    pictures = said(root / "annotations/instances_train2017.json").pictures
+    assert [picture.path for picture in pictures if not picture.is_there] == [root / "train2017/p00.jpg"]
+
+
 def test_lists_in_any_order_and_in_one_line(tmp_path: Path) -> None:
     root = write_coco(tmp_path / "set")
     path = root / "annotations/instances_train2017.json"

@@ -11,9 +11,10 @@ from mended_sets import contents, log, mend
 from plants import COCO_PLANTS, LIST_PLANTS, VOC_PLANTS, YOLO_PLANTS, Plant
 
 from frcnn.data.checking.check import check_dataset, examine_paths
-from frcnn.data.checking.mend import mend_dataset, refuse_target
+from frcnn.data.checking.mend import mend_dataset
 from frcnn.data.dataset import load_dataset
 from frcnn.errors import DataError, UsageError
+from frcnn.files import require_folder_apart
 
 SETS = [(write_voc, VOC_PLANTS | LIST_PLANTS), (write_coco, COCO_PLANTS), (write_yolo, YOLO_PLANTS)]
 
@@ -68,7 +69,7 @@ class TestFolders:
         target.mkdir()
         (target / "mine.txt").touch()
         with pytest.raises(UsageError, match="is there already and not empty"):
-            refuse_target([root], target)
+            require_folder_apart(target, [root])
         with pytest.raises(UsageError, match="is there already and not empty"):
             mend(root, target)
 
@@ -76,13 +77,13 @@ class TestFolders:
     def test_not_into_the_original(self, tmp_path: Path, below: str) -> None:
         root = write_voc(tmp_path / "set", {"train": [0, 1]})
         with pytest.raises(UsageError):
-            refuse_target([root], root / below)
+            require_folder_apart(root / below, [root])
 
     def test_not_beside_the_pictures_of_a_file_that_lies_elsewhere(self, tmp_path: Path) -> None:
         """The folder of COCO's JSON files holds no pictures; those that it names would be one more with the copy."""
         root = write_coco(tmp_path / "set")
         path, target = root / "annotations/instances_val2017.json", root / "val2017/copy"
-        refuse_target([path], target)
+        require_folder_apart(target, [path])
         with pytest.raises(UsageError, match="is not to be touched"):
             mend(path, target)
         assert not target.exists()
@@ -101,12 +102,12 @@ class TestFolders:
     def test_not_below_a_file(self, tmp_path: Path) -> None:
         (tmp_path / "file").touch()
         with pytest.raises(UsageError, match="is a file"):
-            refuse_target([tmp_path / "set"], tmp_path / "file/copy")
+            require_folder_apart(tmp_path / "file/copy", [tmp_path / "set"])
 
     def test_an_empty_folder_will_do(self, tmp_path: Path) -> None:
         root, target = write_voc(tmp_path / "set", {"train": [0, 1]}), tmp_path / "copy"
         target.mkdir()
-        refuse_target([root], target)
+        require_folder_apart(target, [root])
         mend(root, target)
         assert len(load_dataset([target], "train")) == 2
 

@@ -85,3 +85,31 @@ def test_a_list_of_trainval_has_its_other_names_too(tmp_path: Path) -> None:
     assert content["train"] == content["val"] == content["trainval"] == "trainval.txt"
     assert check_dataset([target]).errors == []
     assert [len(load_dataset([target], split)) for split in ("trainval", "test")] == [5, 3]
+
+
+def test_names_stay_as_they_are_written(tmp_path: Path) -> None:
+    """To YAML 1.1 they would be False and True; others want `nc` to be a number."""
+    root, target = write_yolo(tmp_path / "set"), tmp_path / "copy"
+    (root / "data.yaml").rename(root / "mine.yaml")
+    places = "".join(f"{split}: images/{split}\n" for split in ("train", "val", "test"))
+    (root / "mine.yaml").write_text(f"{places}nc: 2\nnames: [no, yes]\n")
+    mend(root, target)
+    assert load_dataset([target], "train").class_names == ("no", "yes")
+    content = yaml.safe_load((target / "mine.yaml").read_text())
+    assert (content["names"], content["nc"]) == ({0: "no", 1: "yes"}, 2)
+
+
+def test_below_folders_called_images(tmp_path: Path) -> None:
+    """Text files that lie beside their pictures do so in the copy too."""
+    root, target = write_yolo(tmp_path / "images/set"), tmp_path / "images/copy"
+    for picture in list(root.rglob("*.jpg")):
+        picture.rename(root / picture.name)
+    for label in list(root.rglob("p*.txt")):
+        label.rename(root / label.name)
+    for name in ("images/train", "images/val", "images/test", "images"):
+        (root / name).rmdir()
+    (root / "data.yaml").unlink()
+    assert check_dataset([root]).errors == []
+    mend(root, target)
+    assert check_dataset([target]).findings == check_dataset([root]).findings
+    assert (target / f"{name_of(3)}.txt").read_text() == (root / f"{name_of(3)}.txt").read_text()

@@ -1,6 +1,7 @@
 """What VOC's files say, with lines; the faults are planted in test_check.py."""
 
 import math
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,28 @@ def test_no_lists_at_all(tmp_path: Path) -> None:
     said = take_down_voc(opened(root))
     assert said.findings == ()
     assert {listing.split for listing in said.listings} == {"trainval"}
+
+
+def test_a_line_that_is_more_than_a_name_is_told_why(tmp_path: Path) -> None:
+    root = write_voc(tmp_path / "set", {"train": [0, 1]})
+    (root / "ImageSets/Main/train.txt").write_text("p00  1\np01.jpg\np02\np01\n")
+    of_flag, of_ending, of_none, unlisted = (finding.message for finding in take_down_voc(opened(root)).findings)
+    assert of_flag.startswith("names 'p00  1', but there is no ")
+    assert of_flag.endswith("a flag behind each name: leave 'p00' alone in the line")
+    assert of_ending.endswith("names stand in a list without their ending: write 'p01'")
+    assert of_none.endswith("p02.xml: add it, or take the line out")
+    assert unlisted.startswith("1 annotation in no split")
+
+
+def test_names_in_either_form_of_unicode(tmp_path: Path) -> None:
+    root = write_voc(tmp_path / "set", {"train": [0]})
+    whole, apart = (unicodedata.normalize(form, "사진") for form in ("NFC", "NFD"))
+    for folder, ending in (("Annotations", "xml"), ("JPEGImages", "jpg")):
+        (root / folder / f"p00.{ending}").rename(root / folder / f"{apart}.{ending}")
+    (root / "ImageSets/Main/train.txt").write_text(f"{whole}\n", encoding="utf-8")
+    said = take_down_voc(opened(root))
+    assert said.findings == ()
+    assert [listing.picture for listing in said.listings] == [0]
 
 
 def test_many_of_a_kind_are_one_line(tmp_path: Path) -> None:

@@ -2,13 +2,15 @@
 
 import os
 from collections import Counter
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from frcnn.data.checking.findings import as_finding, error, warning
 from frcnn.data.checking.statements import NO_LINE, Listing, Notes, PictureSaid, SetSaid, Size
-from frcnn.data.coco import LISTS, CocoFile, CocoSet, picture_folder
+from frcnn.data.coco import CocoSet
+from frcnn.data.coco_places import CocoFile, picture_folder
+from frcnn.data.coco_reading import LISTS, NEEDED
 from frcnn.data.index import CROWD, DIFFICULT
 from frcnn.data.json_stream import stream_lines
 from frcnn.data.sources import PICTURE_SUFFIXES
@@ -38,13 +40,13 @@ def _take_down_file(notes: Notes, part: CocoFile) -> list[Path]:
     """The pictures that it names, whatever is wrong with them."""
     lists: dict[str, list[Lined]] = {name: [] for name in LISTS if name != "annotations"}
     try:  # objects are too many to be held, and mean nothing before pictures and classes are known
-        for name, lined in _lined_items(part.path, lists.keys()):
+        for name, lined in _lined_items(part.path, lists.keys(), NEEDED):
             lists[name].append(lined)
     except DataError as refusal:
         notes.findings.append(as_finding(refusal, "unreadable annotation", part.path))
         return []
     names = names_by_id((item for item, _, _ in lists["images"]), "file_name")
-    folder = picture_folder(part.path, next((name for of_id in names.values() for name in of_id), ""))
+    folder = picture_folder(part.path, [name for of_id in names.values() for name in of_id])
     pictures = _take_down_pictures(notes, part, lists["images"], names, folder)
     classes = _take_down_classes(notes, part.path, lists["categories"])
     known: set[int] = set()
@@ -53,10 +55,10 @@ def _take_down_file(notes: Notes, part: CocoFile) -> list[Path]:
     return [folder / name for of_id in names.values() for name in of_id]
 
 
-def _lined_items(path: Path, names: Container[str]) -> Iterator[tuple[str, Lined]]:
+def _lined_items(path: Path, names: Container[str], needed: Collection[str] = ()) -> Iterator[tuple[str, Lined]]:
     """The items of some lists; what is no object has nothing in it."""
     places: Counter[str] = Counter()
-    for name, item, line in stream_lines(path, names):
+    for name, item, line in stream_lines(path, names, needed):
         places[name] += 1
         yield name, (item if isinstance(item, dict) else {}, line, places[name])
 
@@ -77,8 +79,10 @@ def _name(item: Item, key: str) -> str | None:
     return name if isinstance(name, str) and name else None
 
 
-def _lacking(what: str, key: str, identity: int | None) -> str:
-    return f"{what} in the list has no {'id' if identity is None else key}: give it one, or take it out"
+def _lacking(what: str, key: str, item: Item) -> str:
+    if "id" in item and whole_number(item["id"]) is None:
+        return f"{what} in the list has the id {item['id']!r}, which is no whole number: mend it"
+    return f"{what} in the list has no {key if 'id' in item else 'id'}: give it one, or take it out"
 
 
 def _take_down_pictures(
@@ -89,7 +93,7 @@ def _take_down_pictures(
     for item, line, place in items:
         identity, name = whole_number(item.get("id")), _name(item, "file_name")
         if identity is None or name is None:
-            lacking = _lacking(f"image {place}", "file_name", identity)
+            lacking = _lacking(f"image {place}", "file_name", item)
             notes.findings.append(error("unreadable picture entry", part.path, line, lacking))
             continue
         if identity in numbers:
@@ -120,7 +124,7 @@ def _take_down_classes(notes: Notes, path: Path, items: Sequence[Lined]) -> dict
     for item, line, place in items:
         identity, name = whole_number(item.get("id")), _name(item, "name")
         if identity is None or name is None:
-            lacking = _lacking(f"category {place}", "name", identity)
+            lacking = _lacking(f"category {place}", "name", item)
             notes.findings.append(error("unreadable category", path, line, lacking))
         elif identity in classes:
             message = f"a second category ({name}) has the id {identity}: give it another"

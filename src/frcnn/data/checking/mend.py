@@ -2,7 +2,7 @@
 
 import csv
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,8 +20,8 @@ from frcnn.data.checking.plan_pictures import plan_pictures
 from frcnn.data.checking.plan_splits import plan_splits
 from frcnn.data.coco import CocoSet
 from frcnn.data.voc import VocSet
-from frcnn.errors import DataError, UsageError
-from frcnn.files import folder_written_whole, require_new_folder
+from frcnn.errors import DataError
+from frcnn.files import folder_written_whole, require_folder_apart
 from frcnn.progress import Advance
 
 LOG = "mended.csv"
@@ -41,17 +41,6 @@ class Mended:
         return [deed for deed in self.deeds if not deed.done]
 
 
-def refuse_target(places: Iterable[Path], target: Path) -> None:
-    """Raises UsageError where a copy cannot be written: something is there, or it would lie in what it is a copy of.
-
-    `places` are files and folders of the original.
-    """
-    require_new_folder(target)
-    for folder in {place if place.is_dir() else place.parent for place in places}:
-        if target.resolve().is_relative_to(folder.resolve()):
-            raise UsageError(f"{target}: lies in {folder}, which is not to be touched: name a folder elsewhere")
-
-
 def mend_dataset(
     examination: Examination, refused: Sequence[Finding], target: Path, progress: Advance | None = None
 ) -> Mended:
@@ -61,7 +50,7 @@ def mend_dataset(
     """
     if not examination.sets:
         raise DataError(f"{refused[0].where}: {refused[0].message}: nothing can be mended before")
-    refuse_target((place for one in examination.sets for place in _places(one)), target)
+    require_folder_apart(target, (place for one in examination.sets for place in _places(one)))
     plans = plan_all(examination)
     left_out = [Deed(finding.file, finding.line, finding.kind, f"left out: {finding.message}") for finding in refused]
     deeds = (*left_out, *(deed for plan in plans for deed in plan.deeds))
@@ -76,8 +65,7 @@ def mend_dataset(
 
 
 def _places(one: ExaminedSet) -> Iterator[Path]:
-    """Where a data set lies: its pictures may lie elsewhere than the file that names them."""
-    yield one.said.source.root
+    """Where a data set's pictures lie, which may be elsewhere than what names them."""
     yield from {picture.path.parent for picture in one.said.pictures}
 
 

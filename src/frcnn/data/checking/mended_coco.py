@@ -11,7 +11,8 @@ import numpy as np
 from frcnn.data.checking.coco_statements import names_by_id, whole_number
 from frcnn.data.checking.copying import put_papers, put_picture, round_number
 from frcnn.data.checking.plan import Plan
-from frcnn.data.coco import CocoFile, CocoSet
+from frcnn.data.coco import CocoSet
+from frcnn.data.coco_places import CocoFile
 from frcnn.data.json_stream import stream_lists
 from frcnn.errors import DataError
 from frcnn.files import make_folder

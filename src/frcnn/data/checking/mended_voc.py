@@ -6,7 +6,9 @@ from pathlib import Path
 from frcnn.data.checking.copying import put_file, put_papers, put_picture, round_number
 from frcnn.data.checking.plan import Plan
 from frcnn.data.checking.voc_statements import split_list
-from frcnn.data.voc import CORNERS, SPLITS, VocSet, number_of, parse_content, read_content, text_of
+from frcnn.data.voc import CORNERS, VocSet, number_of, text_of
+from frcnn.data.voc_lists import SPLITS
+from frcnn.data.xml_text import parse_content, read_content
 from frcnn.files import make_folder
 from frcnn.progress import Advance
 

@@ -8,7 +8,9 @@ import yaml
 
 from frcnn.data.checking.copying import put_file, put_papers, put_picture
 from frcnn.data.checking.plan import Plan
-from frcnn.data.yolo import NAME_FILES, SPLITS, YoloSet, label_of
+from frcnn.data.yolo import NAME_FILES, YoloSet
+from frcnn.data.yolo_description import SPLITS, read_content
+from frcnn.data.yolo_labels import label_of, whole
 from frcnn.files import make_folder
 from frcnn.progress import Advance
 
@@ -24,7 +26,7 @@ def write_yolo(plan: Plan, yolo: YoloSet, target: Path, progress: Advance) -> No
             new = target / os.path.relpath(picture.path, base)
             put_picture(plan, number, new)
             if picture.annotation.is_file():
-                _write_labels(plan, number, label_of(new))
+                _write_labels(plan, number, label_of(new, whole(target)))
         progress(number + 1, len(pictures))
     _write_splits(plan, yolo, base, target)
     for name in (name for file in NAME_FILES for name in (file, f"labels/{file}")):
@@ -71,8 +73,10 @@ def _write_splits(plan: Plan, yolo: YoloSet, base: Path, target: Path) -> None:
     if file is None:
         return
     described = target / os.path.relpath(file, base)
-    content = yaml.safe_load(file.read_text(encoding="utf-8-sig"))
+    content = read_content(file) | {"names": dict(enumerate(yolo.names))}
     content.pop("path", None)  # of the old set
+    if "nc" in content:  # others want it to be a number
+        content["nc"] = len(yolo.names)
     said = {split: content.get(split) for split in SPLITS}
     for split, of_split in places.items():
         paths = [os.path.relpath(place, described.parent) for place in of_split]

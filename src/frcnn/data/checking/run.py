@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from frcnn.data.checking.check import Report, examine_paths, report_on
-from frcnn.data.checking.mend import Mended, mend_dataset, refuse_target
+from frcnn.data.checking.mend import Mended, mend_dataset
 from frcnn.data.checking.page import write_page
 from frcnn.errors import UsageError
-from frcnn.files import file_in_the_way
+from frcnn.files import file_in_the_way, require_folder_apart
 from frcnn.progress import Advance
 
 
@@ -30,7 +30,7 @@ def check(
     if out is not None and (blocker := file_in_the_way(out)) is not None:
         raise UsageError(f"{out}: is no place for a page, as {blocker} is a file: name another folder with --out")
     if fix is not None:
-        refuse_target(paths, fix)
+        require_folder_apart(fix, paths)
     examination, refused = examine_paths(paths, progress=progress)
     report = report_on(examination, refused)
     page = write_page(report, out) if out is not None else None

@@ -11,9 +11,18 @@ from frcnn.data.checking.statements import Listing
 
 def find_split_faults(examination: Examination) -> list[Finding]:
     """All faults of the splits of all sets together."""
-    findings = _listed_twice(examination) + _in_two_splits(examination)
+    findings = _empty_sets(examination) + _listed_twice(examination) + _in_two_splits(examination)
     findings += [_leaked(examination, leak) for leak in examination.doubles.leaks]
     return findings + [_repeated(examination, repeat) for repeat in examination.doubles.repeats]
+
+
+def _empty_sets(examination: Examination) -> list[Finding]:
+    """Sets of which nothing can be learnt, where that has not been told of a file already."""
+    return [
+        error("no picture", one.said.source.root, None, "there is no picture in any split: list some, or add them")
+        for one in examination.sets
+        if not one.said.listings and not any(finding.severity == "error" for finding in one.said.findings)
+    ]
 
 
 def _listed_twice(examination: Examination) -> list[Finding]:

@@ -9,16 +9,15 @@ from frcnn.data.checking.statements import NO_LINE, Listing, Notes, PictureSaid,
 from frcnn.data.index import DIFFICULT
 from frcnn.data.voc import (
     CORNERS,
-    SPLITS,
     YES,
     Annotation,
     VocSet,
     number_of,
-    parse_content,
     picture_name,
-    read_content,
     text_of,
 )
+from frcnn.data.voc_lists import SPLITS, explain_missing, explain_no_split
+from frcnn.data.xml_text import parse_content, read_content
 from frcnn.errors import DataError
 from frcnn.naming import counted, some_names
 
@@ -107,12 +106,12 @@ def _take_down_lists(notes: Notes, voc: VocSet, numbers: dict[str, int | None]) 
         return
     files = [(split, split_list(voc, split)) for split in SPLITS if split_list(voc, split).is_file()]
     if not files:
-        message = f"holds none of {', '.join(f'{split}.txt' for split in SPLITS)}: list the pictures of a split there"
+        message = f"holds {explain_no_split(voc.folder)}"
         notes.findings.append(error("no split", voc.folder / "ImageSets" / "Main", None, message))
     absent: set[str] = set()
     for split, file in files:
         for line, text in enumerate(file.read_text(encoding="utf-8-sig").splitlines(), start=1):
-            _take_down_line(notes, voc, numbers, absent, split, file, line, text.strip())
+            _take_down_line(notes, voc, numbers, absent, split, file, line, voc.as_on_disk(text.strip()))
 
 
 def _take_down_line(
@@ -131,7 +130,8 @@ def _take_down_line(
         notes.listings.append(Listing(split, number, file, line))
     elif identity and identity not in numbers and identity not in absent:
         absent.add(identity)
-        message = f"names {identity!r}, but there is no {voc.annotation(identity)}: add it, or take the line out"
+        remedy = explain_missing(voc.annotation(identity)) or "add it, or take the line out"
+        message = f"names {identity!r}, but there is no {voc.annotation(identity)}: {remedy}"
         notes.findings.append(error("missing annotation", file, line, message))
 
 

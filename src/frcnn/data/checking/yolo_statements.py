@@ -6,7 +6,8 @@ from pathlib import Path
 from frcnn.data.checking.findings import as_finding, error, warning
 from frcnn.data.checking.statements import Listing, Notes, PictureSaid, SetSaid
 from frcnn.data.sources import PICTURE_SUFFIXES
-from frcnn.data.yolo import NAME_FILES, YoloObject, YoloSet, label_of, listed_pictures, pictures_at, read_object
+from frcnn.data.yolo import NAME_FILES, YoloObject, YoloSet, listed_pictures, pictures_at, read_object
+from frcnn.data.yolo_labels import picture_stem
 from frcnn.errors import DataError
 from frcnn.naming import counted, some_names
 
@@ -39,7 +40,7 @@ def _pictures_at(notes: Notes, place: Path) -> list[tuple[int | None, Path]]:
 
 
 def _take_down_picture(notes: Notes, yolo: YoloSet, picture: Path, line: int | None, unlabelled: list[str]) -> int:
-    label = label_of(picture)
+    label = yolo.label_of(picture)
     is_there = picture.is_file()
     number = notes.add_picture(PictureSaid(picture, is_there, label, line, None))
     if label.is_file():
@@ -86,7 +87,7 @@ def _find_orphans(notes: Notes, yolo: YoloSet) -> None:
     for label in _labels_beside(yolo):
         if label in used or label in lists or label.name in NAME_FILES or not _is_label(label):
             continue
-        picture = _picture_stem(label)
+        picture = picture_stem(label, yolo.labels_below)
         if any(picture.with_name(picture.name + suffix).is_file() for suffix in _suffixes()):
             in_no_split.append(label.name)
             continue
@@ -103,7 +104,7 @@ def _labels_beside(yolo: YoloSet) -> list[Path]:
     """All text files where those of the pictures are."""
     places = [place for places in yolo.splits.values() for place in places]
     above = {place if place.is_dir() else picture.parent for place in places for picture in _one_each(place)}
-    folders = {label_of(folder / "x").parent for folder in above}
+    folders = {yolo.label_of(folder / "x").parent for folder in above}
     return sorted({file for folder in folders if folder.is_dir() for file in folder.rglob("*.txt")})
 
 
@@ -125,14 +126,6 @@ def _is_label(path: Path) -> bool:
     except (OSError, UnicodeDecodeError, DataError):
         return False
     return bool(objects)
-
-
-def _picture_stem(label: Path) -> Path:
-    """Where the picture of a text file ought to be, without its suffix."""
-    parts = list(label.parts)
-    if "labels" in parts[:-1]:
-        parts[len(parts) - 2 - parts[-2::-1].index("labels")] = "images"
-    return Path(*parts).with_suffix("")
 
 
 def _suffixes() -> list[str]:

@@ -1,0 +1,107 @@
+"""The YAML file of a YOLO set: its splits, and the names of its classes, as they are written."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+
+from frcnn.errors import DataError
+from frcnn.naming import some_names
+
+WHOLE = "trainval"  # the split of a set that has none
+SPLITS = ("train", "val", WHOLE, "test")
+SUFFIXES = (".yaml", ".yml")
+USUAL = ("data.yaml", "dataset.yaml", "data.yml", "dataset.yml")
+NOTHING = frozenset({"", "~", "null", "Null", "NULL"})  # as YAML writes that there is no value
+LARGEST = 1 << 20  # bytes of a YAML file of another name, to be looked into
+
+
+class Description(NamedTuple):
+    """What a file says."""
+
+    base: Path  # where its pictures lie, as it has it
+    splits: Mapping[str, tuple[Path, ...]]
+    names: tuple[str, ...]
+
+
+def find_description(folder: Path) -> Path | None:
+    """The YAML file of a folder: by its usual name, else the only one that describes a data set. Raises DataError."""
+    usual = next((folder / name for name in USUAL if (folder / name).is_file()), None)
+    if usual is not None:
+        return usual
+    files = (path for path in folder.glob("[!.]*.y*ml") if path.suffix.lower() in SUFFIXES and path.is_file())
+    found = sorted(path for path in files if _describes(path))
+    if len(found) > 1:
+        names = some_names([path.name for path in found])
+        raise DataError(f"{folder}: several files describe a data set ({names}): name one of them")
+    return found[0] if found else None
+
+
+def _describes(path: Path) -> bool:
+    try:
+        content = read_content(path) if path.stat().st_size <= LARGEST else {}
+    except DataError:
+        return False
+    return "names" in content and any(key in content for key in (*SPLITS, "path"))
+
+
+def read_description(path: Path) -> Description:
+    """All that is wanted of a file. Raises DataError."""
+    content = read_content(path)
+    root = path.parent / str(content.get("path", ""))
+    root = root if root.is_dir() else path.parent  # a path that was right on another machine
+    splits = {split: _places(path, root, content[split]) for split in SPLITS if content.get(split)}
+    if WHOLE in splits:  # which only our own writer says: the others are there for those who ask for them
+        splits = {split: places for split, places in splits.items() if split == WHOLE or places != splits[WHOLE]}
+    if not splits:
+        raise DataError(f"{path}: names no pictures: it needs train, val or test, each a folder or a list of pictures")
+    return Description(root, splits, _names(path, content.get("names")))
+
+
+def read_content(path: Path) -> dict[str, Any]:
+    """The keys that have a value; every number, date or word is the text it is written with. Raises DataError.
+
+    To YAML 1.1 a class called "no" would be False, and one called 1.10 the number 1.1.
+    """
+    try:
+        content = yaml.load(path.read_text(encoding="utf-8-sig"), yaml.BaseLoader)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror})") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        line = getattr(getattr(error, "problem_mark", None), "line", 0) + 1
+        raise DataError(f"{path}, line {line}: is no YAML ({str(error).splitlines()[0]}): mend it") from error
+    if not isinstance(content, dict):
+        raise DataError(f"{path}: is no data set: it needs train, val or test, and names")
+    return {key: value for key, value in content.items() if not (isinstance(value, str) and value in NOTHING)}
+
+
+def _places(path: Path, root: Path, value: object) -> tuple[Path, ...]:
+    """One folder or list, or several."""
+    values = value if isinstance(value, list) else [value]
+    return tuple(_place(path, root, str(place)) for place in values)
+
+
+def _place(path: Path, root: Path, value: str) -> Path:
+    """Relative to the YAML's `path`; exported sets often say ../train/images and lie beside the YAML all the same."""
+    tries = (root / value, path.parent / value, path.parent / value.removeprefix("../"))
+    found = next((place for place in tries if place.exists()), None)
+    if found is None:
+        raise DataError(f"{path}: names {value}, but there is no {tries[0]}: mend the path, or take it out")
+    return found
+
+
+def _names(path: Path, value: object) -> tuple[str, ...]:
+    """In the order of the file: a list, or numbers from 0 with their names."""
+    if isinstance(value, dict):
+        numbers = [str(number) for number in range(len(value))]
+        if sorted(value) != sorted(numbers):
+            raise DataError(f"{path}: the numbers of its names do not count from 0 to {len(value) - 1}: mend them")
+        value = [value[number] for number in numbers]
+    if not isinstance(value, list):
+        raise DataError(f"{path}: has no names: the names of the classes, a list or numbers with names")
+    names = tuple(map(str, value))
+    twice = next((name for number, name in enumerate(names) if name in names[:number]), None)
+    if twice is not None:
+        raise DataError(f"{path}: names the class {twice!r} twice: give each number a name of its own")
+    return names
