@@ -55,8 +55,7 @@ def _about(one: ExaminedSet, row: int, severity: Severity, kind: str, message: s
 
 def _faulty(one: ExaminedSet, row: int) -> Finding:
     height, width = (int(side) for side in one.frames.sizes[one.said.objects.picture[row]])
-    other = int(one.boxes.others[row])
-    doubt = f"; or is it ({IN_WORDS[other]})?" if other != one.boxes.layouts[row] else ""
+    doubt = f"; or is it ({IN_WORDS[int(one.boxes.others[row])]})?" if one.boxes.doubtful[row] else ""
     kind, message = {
         NOT_FOUR_NUMBERS: ("not a number", "is not made of four numbers: mend it, or take it out"),
         NO_AREA: ("no area", "has no area: mend it, or take it out"),

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
 
-from frcnn.data.box_faults import NO_AREA, SOUND, box_faults
+from frcnn.data.box_faults import NO_AREA, OUTSIDE, SOUND, box_faults
 from frcnn.data.checking.frames import Frames
 from frcnn.data.checking.layouts import OTHERS, OWN, first_pixel, in_wrong_scale, to_corners
 from frcnn.data.checking.statements import SetSaid
@@ -43,6 +43,11 @@ class JudgedBoxes:
     layouts: UInt8[np.ndarray, " G"]
     mistakes: tuple[Mistake, ...]
     others: UInt8[np.ndarray, " G"]  # the layout in which a box with a fault would have none; its own where none is
+
+    @property
+    def doubtful(self) -> Bool[np.ndarray, " G"]:
+        """Those that could be mended in two ways: as they are written, or by another layout."""
+        return np.isin(self.faults, (TANGLED, OUTSIDE)) & (self.others != self.layouts)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from frcnn.data.checking.class_names import find_misspelt
+from frcnn.data.checking.class_names import Slip, find_misspelt
 from frcnn.data.checking.examination import Examination, ExaminedSet
 from frcnn.data.checking.findings import Finding, warning
 from frcnn.data.dataset import SPLITS
@@ -19,13 +19,20 @@ def find_class_faults(examination: Examination) -> list[Finding]:
     return _misspelt(examination) + _without_examples(examination)
 
 
-def misspelt_classes(examination: Examination) -> dict[str, str]:
+def misspelt_classes(examination: Examination) -> dict[str, Slip]:
     """The right name for each wrong one."""
+    return find_misspelt(
+        _count_all(examination), declared=any(one.said.kind != "voc" for one in examination.sets)
+    )
+
+
+def _count_all(examination: Examination) -> Counter[str]:
+    """The objects of each class, in whatever split."""
     counts = Counter({name: 0 for one in examination.sets for name in one.said.class_names})
     for one in examination.sets:
         used = np.bincount(one.said.objects.class_id, minlength=len(one.said.class_names))
         counts.update(dict(zip(one.said.class_names, used.tolist(), strict=True)))
-    return find_misspelt(counts, declared=any(one.said.kind != "voc" for one in examination.sets))
+    return counts
 
 
 def count_objects(examination: Examination) -> dict[str, dict[str, int]]:
@@ -42,12 +49,13 @@ def count_objects(examination: Examination) -> dict[str, dict[str, int]]:
 
 
 def _misspelt(examination: Examination) -> list[Finding]:
-    findings = []
-    for wrong, right in misspelt_classes(examination).items():
+    findings, counts = [], _count_all(examination)
+    for wrong, (right, is_certain) in misspelt_classes(examination).items():
         for one in examination.sets:
             if wrong in one.said.class_names:
                 file, line, count = _first_use(one, wrong)
-                message = f"the class {wrong!r} ({counted(count, 'object')}) is probably {right!r} misspelt: rename it"
+                message = f"the class {wrong!r} ({counted(count, 'object')}) is probably {right!r} "
+                message += f"({counts[right]:,}) misspelt: rename it{'' if is_certain else ', unless it is meant'}"
                 findings.append(warning("misspelt class", file, line, message))
     return findings
 
