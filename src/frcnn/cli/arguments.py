@@ -15,7 +15,7 @@ DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cu
 PrecisionOption = Annotated[Precision, typer.Option("--precision", help="How precisely the network computes.")]
 ScoreOption = Annotated[
     float | None,
-    typer.Option("--score", min=0, max=1, help="Keep detections above this score (default: the model's own)."),
+    typer.Option("--score", min=0, max=1, help="Keep detections with this score or more (default: the model's own)."),
 ]
 DataOption = Annotated[
     list[Path], typer.Option("--data", help="A data set; several may follow.", metavar="PATH...", show_default=False)

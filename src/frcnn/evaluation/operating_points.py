@@ -18,7 +18,12 @@ from frcnn.evaluation.average_precision import (
 )
 from frcnn.evaluation.flat import Flat, best_first
 
-SHOWN_ABOVE = 0.5  # the threshold of pictures that are looked at: below it most detections are doubts
+SHOWN_FROM = 0.5  # the threshold of pictures that are looked at: below it most detections are doubts
+
+
+def shown_from(least_score: float | None) -> float:
+    """The threshold to look at where detections with a lower score were never kept: a lower one would tell nothing."""
+    return SHOWN_FROM if least_score is None else max(SHOWN_FROM, float(np.float32(least_score)))  # as scores are
 
 
 @dataclass(frozen=True)
@@ -56,7 +61,7 @@ class OperatingPoints:
 
 
 def operating_points(
-    flat: Flat, judgement: Judgement, result: VocResult, shown_above: float = SHOWN_ABOVE
+    flat: Flat, judgement: Judgement, result: VocResult, shown_above: float = SHOWN_FROM
 ) -> OperatingPoints:
     """Of all detections together, and of each class from its curve."""
     per_class = {

@@ -9,6 +9,7 @@ from frcnn.errors import DataError
 from frcnn.evaluation.analysis import analyse
 from frcnn.evaluation.average_precision import evaluate_detections
 from frcnn.evaluation.coco_results import read_coco_results
+from frcnn.evaluation.operating_points import shown_from
 from frcnn.evaluation.reporting.evaluated import Evaluated
 from frcnn.evaluation.results import Evaluation
 
@@ -28,7 +29,7 @@ def evaluate_result_file(
     ids = [example.identity for example in dataset.examples]
     found = results.detections(ids, sets[0].index.category_ids, dataset.class_names)
     if score_threshold is not None:
-        found = [detections[detections.scores > score_threshold] for detections in found]
+        found = [detections[detections.scores >= score_threshold] for detections in found]
     targets = [example.target for example in dataset.examples]
     evaluation = Evaluation(
         result=evaluate_detections(found, targets, dataset.class_names),
@@ -37,7 +38,7 @@ def evaluate_result_file(
         score_threshold=score_threshold,
         seconds_per_image=None,
         skipped_boxes=dataset.skipped_boxes,
-        analysis=analyse(found, targets, dataset.class_names, dataset.areas()),
+        analysis=analyse(found, targets, dataset.class_names, dataset.areas(), shown_from(score_threshold)),
     )
     return Evaluated(dataset, evaluation, split)
 

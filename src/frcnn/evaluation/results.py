@@ -116,8 +116,8 @@ class Evaluation:
     def _title(self) -> str:
         skipped = f" ({self.skipped_boxes} bad boxes left out)" if self.skipped_boxes else ""
         objects = f"{self.objects} objects{skipped}"
-        above = "" if self.score_threshold is None else f" scored above {self.score_threshold:g}"
-        return f"{self.images} pictures, {objects}, detections{above}"
+        least = "" if self.score_threshold is None else f" scored {self.score_threshold:g} or more"
+        return f"{self.images} pictures, {objects}, detections{least}"
 
     def _lines(self) -> list[str]:
         losses = "  ".join(f"{name} {loss:.4f}" for name, loss in self.losses.items())

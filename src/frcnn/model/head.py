@@ -219,9 +219,9 @@ def detect(
     image_size: tuple[int, int],
     config: HeadConfig,
 ) -> tuple[Float[Tensor, "D 4"], Float[Tensor, " D"], Int[Tensor, " D"]]:
-    """Boxes, scores and class ids of the pairs (proposal, class) above the threshold, NMS within each class."""
+    """Boxes, scores and class ids of the pairs (proposal, class) at or above the threshold, NMS within each class."""
     scores = logits.softmax(dim=1)[:, :-1]  # drop the background column
-    region, class_id = (scores > config.score_threshold).nonzero(as_tuple=True)
+    region, class_id = (scores >= config.score_threshold).nonzero(as_tuple=True)
     score = scores[region, class_id]
     chosen = denormalise_deltas(deltas[region, class_id], config)
     boxes = clip(decode(proposals[region], chosen), image_size)

@@ -33,7 +33,7 @@ def test_sentences(tmp_path) -> None:
     evaluated = an_evaluated(tmp_path)
     values = evaluation_values(replace(evaluated.evaluation, skipped_boxes=3), evaluated.analysis, EN)
     assert values["evaluated"].startswith("Pictures: 8, objects: 6.")
-    assert values["evaluated"].endswith("scored above 0.05 count. Bad boxes left out: 3.")
+    assert values["evaluated"].endswith("scored 0.05 or more count. Bad boxes left out: 3.")
     assert values["errors"].startswith("Counted from score 0.625, where F1 of all classes together is best.")
     assert "Right: 3, missed: 3, on objects that do not count: 1." in values["errors"]
     assert values["losses"] == [("RPN: object or not", "0.1250"), ("Loss, all four together", "1.5000")]
@@ -44,7 +44,7 @@ def test_of_a_file_with_nothing_right() -> None:
     found, truth = detections((BOX, 0.75, 1)), target((BOX, 0, False))
     evaluation = Evaluation(evaluate_detections([found], [truth], NAMES), (found,), {}, None, None)
     values = evaluation_values(evaluation, analyse([found], [truth], NAMES), EN)
-    assert "scored above" not in values["evaluated"]
+    assert "or more count" not in values["evaluated"]
     assert values["errors"].startswith("Counted from score 0.500. Right: 0, missed: 1")
 
 
