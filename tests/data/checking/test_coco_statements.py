@@ -1,6 +1,7 @@
 """What COCO's files say, with lines; the faults are planted in test_check.py."""
 
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,24 @@ def test_everything_with_its_line(tmp_path: Path) -> None:
     assert of_train.objects.numbers[0].tolist() == [10, 8, 40, 32]
     assert of_train.objects.flags[3:6].tolist() == [0, CROWD, 0]
     assert of_train.object_name(4) == "annotation 4 (square, p01.jpg)"
+
+
+@pytest.mark.parametrize(
+    ("box", "expected"),
+    [(None, "null"), ([1, 2, 3], "[1, 2, 3]"), ([1, "2", 3, 4], '[1, "2", 3, 4]'), ([1, 2, math.nan, 4], "[1, 2, NaN, 4]")],
+)
+def test_a_box_that_is_none_is_told_as_it_stands_in_the_file(tmp_path: Path, box: object, expected: str) -> None:
+    root = write_coco(tmp_path / "set")
+    path, _ = edit_item(root, "annotations", 1, bbox=box)
+    assert said(path).written_box(1) == expected
+    assert said(path).written_box(0) == "(10, 8, 40, 32)"
+
+
+def test_a_box_that_is_not_there(tmp_path: Path) -> None:
+    root = write_coco(tmp_path / "set")
+    path = root / "annotations/instances_train2017.json"
+    path.write_text(path.read_text().replace('"bbox"', '"box"', 1))
+    assert said(path).written_box(0) == "(there is no bbox)"
 
 
 def test_lists_in_any_order_and_in_one_line(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from frcnn.data.checking.summary import Bars
 
 def test_ranges() -> None:
     assert range_names(Bars((1, 2, 5), (0, 0, 0, 0))) == ["0", "1", "2-4", "5+"]
+    assert range_names(Bars((400, 500), (0, 0, 0), begin=300)) == ["300-399", "400-499", "500+"]
 
 
 def test_a_page(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """What is wrong with classes: misspelt ones, and those that a split has no example of."""
 
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from frcnn.data.checking.findings import Finding, warning
 from frcnn.data.dataset import SPLITS
 from frcnn.naming import counted, some_names
 
+ALL_SHOWN = 12  # class names in one line; where there are more, --json and the page have them
 USED_TOGETHER = (("train", "trainval"), ("val",), ("test",))  # one set may have train, and another trainval
 
 
@@ -89,6 +91,8 @@ def _without_examples(examination: Examination) -> list[Finding]:
     return findings
 
 
-def _line(root: Path, where: str, names: list[str]) -> Finding:
-    message = f"{counted(len(names), 'class', 'classes')} without an object in {where}: {some_names(names)}"
-    return warning("class without objects", root, None, f"{message}: add some, or do not ask for it")
+def _line(root: Path, where: str, names: Iterable[str]) -> Finding:
+    names = sorted(names)  # the same for a set and its copy
+    message = f"{counted(len(names), 'class', 'classes')} without an object in {where}: "
+    message += ", ".join(names) if len(names) <= ALL_SHOWN else some_names(names)
+    return warning("class without objects", root, None, f"{message}: add some, or do not ask for it", names)

@@ -52,7 +52,7 @@ def render(report: Report) -> str:
 
 def range_names(bars: Bars) -> list[str]:
     """What the bars are called: 0-7, 8-15, 512+."""
-    begins = (0, *bars.ends)
+    begins = (bars.begin, *bars.ends)
     names = [
         str(end - 1) if end - begin == 1 else f"{begin}-{end - 1}"
         for begin, end in zip(begins, bars.ends, strict=False)
