@@ -19,13 +19,14 @@ from frcnn.evaluation.operating_points import shown_from
 from frcnn.evaluation.proposal_recall import RecallTally, counts_up_to
 from frcnn.evaluation.reporting.evaluated import Evaluated
 from frcnn.evaluation.reporting.report import run_of, write_results
-from frcnn.evaluation.reporting.texts import Language, texts
+from frcnn.evaluation.reporting.texts import texts
 from frcnn.evaluation.result_file import evaluate_result_file
 from frcnn.evaluation.results import Evaluation
 from frcnn.files import file_in_the_way
 from frcnn.model.detector import FasterRCNN
 from frcnn.predict import open_model, with_score_threshold
 from frcnn.structures import Detections, Losses, Target
+from frcnn.texts import Language
 
 Progress = Callable[[int, int], None]  # pictures done, pictures in all
 

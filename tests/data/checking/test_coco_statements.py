@@ -37,7 +37,12 @@ def test_everything_with_its_line(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("box", "expected"),
-    [(None, "null"), ([1, 2, 3], "[1, 2, 3]"), ([1, "2", 3, 4], '[1, "2", 3, 4]'), ([1, 2, math.nan, 4], "[1, 2, NaN, 4]")],
+    [
+        (None, "null"),
+        ([1, 2, 3], "[1, 2, 3]"),
+        ([1, "2", 3, 4], '[1, "2", 3, 4]'),
+        ([1, 2, math.nan, 4], "[1, 2, NaN, 4]"),
+    ],
 )
 def test_a_box_that_is_none_is_told_as_it_stands_in_the_file(tmp_path: Path, box: object, expected: str) -> None:
     root = write_coco(tmp_path / "set")

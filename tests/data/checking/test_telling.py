@@ -9,7 +9,14 @@ from frcnn.data.checking.check import Report, check_dataset
 from frcnn.data.checking.findings import error, warning
 from frcnn.data.checking.mend import Mended
 from frcnn.data.checking.plan import Deed
-from frcnn.data.checking.telling import print_report, summary_tables, tell_findings, tell_mended, tell_sizes, tell_verdict
+from frcnn.data.checking.telling import (
+    print_report,
+    summary_tables,
+    tell_findings,
+    tell_mended,
+    tell_sizes,
+    tell_verdict,
+)
 
 
 def report(tmp_path: Path, **numbers: int) -> Report:

@@ -5,9 +5,10 @@ from dataclasses import replace
 from judged import BOX, NAMES, detections, target
 from small_reports import an_evaluated
 
+from frcnn.cropping import css
 from frcnn.evaluation.analysis import analyse
 from frcnn.evaluation.average_precision import evaluate_detections
-from frcnn.evaluation.reporting.colours import KIND_COLOURS, css
+from frcnn.evaluation.reporting.colours import KIND_COLOURS
 from frcnn.evaluation.reporting.evaluation_values import (
     ORDINARY_PICTURES,
     evaluation_tiles,

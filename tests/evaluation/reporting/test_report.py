@@ -20,9 +20,10 @@ from frcnn.evaluation.proposal_recall import ProposalRecall
 from frcnn.evaluation.reporting.evaluated import Evaluated
 from frcnn.evaluation.reporting.evaluation_values import ORDINARY_PICTURES, WORST_PICTURES
 from frcnn.evaluation.reporting.report import run_of, write_report, write_results
-from frcnn.evaluation.reporting.texts import LANGUAGES, texts
+from frcnn.evaluation.reporting.texts import texts
 from frcnn.evaluation.reporting.training_values import LOSSES
 from frcnn.evaluation.results import Evaluation
+from frcnn.texts import LANGUAGES
 
 
 @pytest.fixture

@@ -43,6 +43,7 @@ class JudgedBoxes:
     layouts: UInt8[np.ndarray, " G"]
     mistakes: tuple[Mistake, ...]
     others: UInt8[np.ndarray, " G"]  # the layout in which a box with a fault would have none; its own where none is
+    other_corners: Float[np.ndarray, "G 4"]  # what it would mean in that
 
     @property
     def doubtful(self) -> Bool[np.ndarray, " G"]:
@@ -80,10 +81,12 @@ def judge_boxes(said: SetSaid, frames: Frames) -> JudgedBoxes:
         chosen = layouts == layout
         if chosen.any():
             corners[chosen], faults[chosen] = question.corners(layout)[chosen], question.faults(layout)[chosen]
-    others = layouts.copy()
+    others, other_corners = layouts.copy(), corners.copy()
     for layout, of_all in reversed(sound.items()):
-        others[of_all & (faults != SOUND)] = layout
-    return JudgedBoxes(corners, faults, question.wrong_scale, layouts, tuple(mistakes), others)
+        chosen = of_all & (faults != SOUND)
+        if chosen.any():
+            others[chosen], other_corners[chosen] = layout, question.corners(layout)[chosen]
+    return JudgedBoxes(corners, faults, question.wrong_scale, layouts, tuple(mistakes), others, other_corners)
 
 
 def find_faults(

@@ -17,7 +17,6 @@ from frcnn.data.recognise import find_sources
 from frcnn.errors import DataError
 from frcnn.progress import Advance
 
-
 UNREADABLE_SET = "unreadable data set"
 
 

@@ -90,6 +90,11 @@ def _words_that_differ(name: str, other: str) -> tuple[str, str]:
     return _letters(name), _letters(other)
 
 
+def _has_one_sign(word: str) -> bool:
+    """A letter, or a syllable of 한글: 소 and 손 are two words."""
+    return len(unicodedata.normalize("NFC", word)) < 2
+
+
 def _is_slip(name: str, other: str, counts: Mapping[str, int]) -> bool:
     first, second = _words_that_differ(name, other)
     lost, gained = difference(first, second)
@@ -98,7 +103,7 @@ def _is_slip(name: str, other: str, counts: Mapping[str, int]) -> bool:
     if _is_plural(first, second):
         return counts[name] * ELSE_TIMES_MORE <= counts[other]
     longest = max(len(first), len(second))
-    if min(len(first), len(second)) < 2 or (longest < LEAST_REPLACED and len(lost) == len(gained) == 1):
+    if _has_one_sign(first) or _has_one_sign(second) or (longest < LEAST_REPLACED and len(lost) == len(gained) == 1):
         return False
     most = max(FEW, RARE * counts[other]) if longest not in TIMES_MORE else FEW
     return counts[name] <= most and counts[name] * TIMES_MORE.get(longest, ELSE_TIMES_MORE) <= counts[other]

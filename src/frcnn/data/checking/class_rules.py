@@ -23,9 +23,7 @@ def find_class_faults(examination: Examination) -> list[Finding]:
 
 def misspelt_classes(examination: Examination) -> dict[str, Slip]:
     """The right name for each wrong one."""
-    return find_misspelt(
-        _count_all(examination), declared=any(one.said.kind != "voc" for one in examination.sets)
-    )
+    return find_misspelt(_count_all(examination), declared=any(one.said.kind != "voc" for one in examination.sets))
 
 
 def _count_all(examination: Examination) -> Counter[str]:

@@ -22,7 +22,6 @@ from frcnn.data.voc import VocSet
 from frcnn.data.yolo import YoloSet
 from frcnn.progress import Advance
 
-
 NamedSource = tuple[str, Source]
 
 

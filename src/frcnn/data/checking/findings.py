@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from frcnn.errors import DataError
 from frcnn.naming import printable
@@ -13,6 +13,16 @@ from frcnn.naming import printable
 Severity = Literal["error", "warning"]
 
 WHERE = re.compile(r"(?P<file>.+?)(?:, line (?P<line>\d+))?: (?P<message>.+)", re.DOTALL)  # how a DataError begins
+
+
+class Drawing(NamedTuple):
+    """What a page shows of a box: the box, in pixels of the upright picture, and one that it is compared with."""
+
+    picture: Path
+    box: tuple[float, ...]
+    name: str
+    other: tuple[float, ...] | None = None
+    other_name: str = ""
 
 
 @dataclass(frozen=True)
@@ -28,6 +38,7 @@ class Finding:
     line: int | None
     message: str
     names: tuple[str, ...] = ()  # all that it is about, where the message has room for the first few
+    drawing: Drawing | None = None
 
     @property
     def where(self) -> str:

@@ -102,7 +102,8 @@ class Plan:
 def begun_plan(one: ExaminedSet, misspelt: Mapping[str, Slip]) -> Plan:
     """That leaves everything as it was meant, with its classes rightly spelt where that is beyond doubt."""
     seen = [look.seen if look is not None else (0, 0) for look in one.looks]
-    objects, names = len(one.said.objects), one.said.class_names
+    objects = len(one.said.objects)
+    mine = {name: slip for name, slip in misspelt.items() if name in one.said.class_names}
     return Plan(
         one,
         sizes=np.array(seen, np.int64).reshape(-1, 2),
@@ -110,11 +111,11 @@ def begun_plan(one: ExaminedSet, misspelt: Mapping[str, Slip]) -> Plan:
         kept=np.ones(objects, bool),
         changed=np.array(one.boxes.wrong_scale | (one.boxes.layouts != OWN[one.said.kind])),
         moved=np.zeros(objects, bool),
-        renamed={name: slip.right for name, slip in misspelt.items() if slip.is_certain and _can_rename(one, name, slip)},
-        doubted={name: slip.right for name, slip in misspelt.items() if not slip.is_certain and name in names},
+        renamed={name: slip.right for name, slip in mine.items() if slip.is_certain and _can_rename(one, slip)},
+        doubted={name: slip.right for name, slip in mine.items() if not slip.is_certain},
     )
 
 
-def _can_rename(one: ExaminedSet, wrong: str, slip: Slip) -> bool:
+def _can_rename(one: ExaminedSet, slip: Slip) -> bool:
     """YOLO's classes are numbers, so the right one must have one there."""
-    return wrong in one.said.class_names and (one.said.kind != "yolo" or slip.right in one.said.class_names)
+    return one.said.kind != "yolo" or slip.right in one.said.class_names

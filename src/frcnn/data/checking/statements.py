@@ -86,9 +86,13 @@ class SetSaid:
     findings: tuple[Finding, ...]
     written: Mapping[int, str] = field(default_factory=dict)  # what stands for a box that is not made of numbers
 
+    def class_name(self, row: int) -> str:
+        """Of an object, as its file spells it."""
+        return self.class_names[int(self.objects.class_id[row])]
+
     def object_name(self, row: int) -> str:
         """What to call an object in a message; its file and line stand beside."""
-        name = self.class_names[int(self.objects.class_id[row])]
+        name = self.class_name(row)
         if self.kind == "coco":
             picture = self.pictures[int(self.objects.picture[row])].path.name
             return f"annotation {self.objects.identity[row]} ({name}, {picture})"
