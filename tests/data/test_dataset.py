@@ -2,6 +2,8 @@
 
 import pytest
 import torch
+from data_sets import write_coco
+from plants import edit_item
 
 from frcnn.data.dataset import load_dataset, training_splits
 from frcnn.errors import DataError
@@ -81,6 +83,19 @@ class TestLoading:
     def test_the_nearest_class_is_named_where_it_is_near(self, small, near):
         message = refused([small], class_names=("cat", near))
         assert message.endswith(f"rename it, if {near!r} is meant, or take such objects out")
+
+    def test_a_broken_file_of_another_split_is_nothing_to_a_model(self, tmp_path):
+        """Whose classes are known: those of a data set stand in all its files."""
+        root, names = write_coco(tmp_path / "set"), ("circle", "square")
+        whole = load_dataset([root], "val", names)
+        path, _ = edit_item(root, "images", 1, height=None)
+        alone = load_dataset([root], "val", names)
+        assert [one.picture for one in alone.examples] == [one.picture for one in whole.examples]
+        assert [one.target.boxes.tolist() for one in alone.examples] == [
+            one.target.boxes.tolist() for one in whole.examples
+        ]
+        for split, options in (("train", {"class_names": names}), ("val", {})):
+            assert refused([root], split, **options).startswith(f"{path}: image ")
 
     def test_several_sets_are_one(self, make_voc):
         first = make_voc({"a": [CAT]}, {"train": ["a"]}, name="VOC2007")

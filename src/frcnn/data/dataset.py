@@ -11,9 +11,10 @@ import numpy as np
 from jaxtyping import Int
 
 from frcnn.data.box_faults import explain_fault
+from frcnn.data.coco import CocoSet
 from frcnn.data.examples import Chosen, Example, Examples, area_of
 from frcnn.data.index import NO_ANNOTATION, NO_PICTURE, UNREADABLE, Index
-from frcnn.data.index_file import open_index
+from frcnn.data.index_file import Source, open_index
 from frcnn.data.pictures import read_size
 from frcnn.data.recognise import find_sources
 from frcnn.errors import DataError
@@ -82,9 +83,10 @@ def load_dataset(
     """One split of all the data sets at `paths` together; those that have no such split add nothing.
 
     Class names are those found in all splits (VOC: in alphabetical order, COCO: by category id, YOLO: as listed),
-    unless they are given. Raises DataError.
+    unless they are given: then what is wrong with a file that tells of other splits alone is nothing to this one.
+    Raises DataError.
     """
-    sets = open_sets(paths)
+    sets = open_sets(paths) if class_names is None else _open_for(paths, split)
     chosen = [(one, one.index.splits[split]) for one in sets if split in splits_of(one.index)]
     if not chosen:
         raise DataError(f"{_named(sets)}: there is no split {split!r}; there is {_existing(sets)}")
@@ -134,6 +136,25 @@ def open_sets(paths: Sequence[Path], *, reindex: bool = False) -> list[OpenSet]:
     if not sets:
         raise DataError("no data set is named: give the folder of one")
     return list(sets.values())
+
+
+def _open_for(paths: Sequence[Path], split: str) -> list[OpenSet]:
+    """All of the sets, or, where that cannot be read, no more of them than the split needs."""
+    try:
+        return open_sets(paths)
+    except DataError:
+        needed = [
+            file for path in paths for source in find_sources(path) for file in _files_needed(path, source, split)
+        ]
+        if needed == list(paths):
+            raise
+        return open_sets(needed)
+
+
+def _files_needed(path: Path, source: Source, split: str) -> list[Path]:
+    """Of COCO's files the one that is a split; any other set is read whole."""
+    of_split = [part.path for part in source.parts if part.split == split] if isinstance(source, CocoSet) else []
+    return of_split if len(of_split) == 1 else [path]
 
 
 def splits_of(index: Index) -> dict[str, Numbers]:

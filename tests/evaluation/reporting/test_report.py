@@ -181,6 +181,21 @@ def test_very_many_classes_are_told_by_their_pairs(run: Path, evaluated: Evaluat
     assert len(page.all("details")) == 2
 
 
+def test_a_table_of_very_many_classes_scrolls_and_cuts_long_names(run: Path, evaluated: Evaluated) -> None:
+    """And that of the kinds of errors, which is short, does not."""
+    names = tuple(f"class {number} {'x' * 60}" for number in range(30))
+    found = [replace(one, class_names=names) for one in evaluated.evaluation.detections]
+    truth = [example.target for example in evaluated.dataset.examples]
+    evaluation = Evaluation(evaluate_detections(found, truth, names), tuple(found), {}, 0.05, 0.2)
+    page = written(run, run, Evaluated(Dataset(evaluated.dataset.examples, names), evaluation, "test"))
+    scrolling = [card["class"] for card in page.all("div") if "scroll" in (card.get("class") or "")]
+    assert (scrolling[0], scrolling[1:].count("card scroll long")) == ("card scroll long", 0)
+    titles = {name["title"] for name in page.all("span") if name.get("class") == "name" and "title" in name}
+    assert titles >= set(names)
+    few = written(run, run, evaluated)
+    assert "card scroll long" not in [card.get("class") for card in few.all("div")]
+
+
 def test_all_that_an_evaluation_leaves(tmp_path: Path, evaluated: Evaluated) -> None:
     write_results(tmp_path / "out", evaluated, language="ko")
     names = {path.name for path in (tmp_path / "out").iterdir()}
