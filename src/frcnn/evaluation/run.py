@@ -15,7 +15,7 @@ from frcnn.errors import DataError, UsageError
 from frcnn.evaluation.analysis import analyse
 from frcnn.evaluation.average_precision import evaluate_detections
 from frcnn.evaluation.mode import evaluation_mode
-from frcnn.evaluation.operating_points import shown_from
+from frcnn.evaluation.operating_points import threshold_shown
 from frcnn.evaluation.proposal_recall import RecallTally, counts_up_to
 from frcnn.evaluation.reporting.evaluated import Evaluated
 from frcnn.evaluation.reporting.report import run_of, write_results
@@ -92,7 +92,7 @@ def evaluate(
         progress=progress,
     )
     targets = [example.target for example in dataset.examples]
-    shown = shown_from(evaluation.score_threshold)
+    shown = threshold_shown(evaluation.score_threshold)
     analysis = analyse(evaluation.detections, targets, dataset.class_names, dataset.areas(), shown)
     evaluation = replace(evaluation, analysis=analysis)
     if out is not None:

@@ -66,7 +66,7 @@ def test_groups_of_pictures(tmp_path) -> None:
     assert values["legend"][0] == ("Right", css(KIND_COLOURS["right"]))
     assert len(values["legend"]) == 6
     assert values["any_ignored"]
-    assert values["shown_above"] == "0.625"
+    assert values["shown_from"] == "0.625"
 
 
 def test_without_pictures_there_are_no_groups(tmp_path) -> None:

@@ -83,7 +83,7 @@ def picture_values(judged: Judged, say: Texts) -> dict[str, Any]:
         "legend": [(say(f"kind.{kind}"), css(KIND_COLOURS[kind])) for kind in _kinds_in(shown)],
         "missed_colour": css(KIND_COLOURS[MISSED]),
         "any_ignored": any(picture.with_fate(Fate.IGNORED) for picture in shown),
-        "shown_above": f"{judged.errors.threshold:.3f}",
+        "shown_from": f"{judged.errors.threshold:.3f}",
     }
 
 
