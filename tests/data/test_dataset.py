@@ -72,10 +72,15 @@ class TestLoading:
 
     def test_a_class_that_the_model_does_not_know(self, small):
         message = refused([small], class_names=("cats", "cow"))
-        assert message.startswith(
-            f"{small / 'Annotations' / 'c.xml'}: object 1 is a 'dog', which is none of the 2 classes"
+        assert message == (
+            f"{small / 'Annotations' / 'c.xml'}: object 1 is a 'dog', which is none of the model's 2 classes "
+            "(cats, cow): rename it, or take such objects out"
         )
-        assert "the nearest is 'cow'" in message
+
+    @pytest.mark.parametrize("near", ["Dogs", "DOG"])
+    def test_the_nearest_class_is_named_where_it_is_near(self, small, near):
+        message = refused([small], class_names=("cat", near))
+        assert message.endswith(f"rename it, if {near!r} is meant, or take such objects out")
 
     def test_several_sets_are_one(self, make_voc):
         first = make_voc({"a": [CAT]}, {"train": ["a"]}, name="VOC2007")

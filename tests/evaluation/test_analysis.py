@@ -51,7 +51,7 @@ def test_a_class_without_objects_has_the_same_columns() -> None:
 
 
 def test_where_nothing_right_is_found_the_shown_threshold_serves() -> None:
-    analysis = analyse([detections((FAR, 0.75, 0))], [target((BOX, 0, False))], NAMES, shown_above=0.375)
+    analysis = analyse([detections((FAR, 0.75, 0))], [target((BOX, 0, False))], NAMES, shown_from=0.375)
     assert (analysis.confusion.threshold, analysis.errors.threshold) == (0.375, 0.375)
     assert analysis.confusion.counts.tolist() == [[0, 0, 0, 1], [0] * 4, [0] * 4, [1, 0, 0, 0]]
 

@@ -21,16 +21,16 @@ from frcnn.structures import Detections, Target
 THIRD = (80.0, 80.0, 90.0, 90.0)
 
 
-def points_of(found: list[Detections], truths: list[Target], shown_above: float = 0.5) -> OperatingPoints:
+def points_of(found: list[Detections], truths: list[Target], shown_from: float = 0.5) -> OperatingPoints:
     flat = flatten(found, truths, len(NAMES))
     judgement = judge(flat, overlapping_pairs(flat, 0.5))
-    return operating_points(flat, judgement, voc_result(flat, judgement, NAMES), shown_above)
+    return operating_points(flat, judgement, voc_result(flat, judgement, NAMES), shown_from)
 
 
 def test_right_wrong_right_of_two_objects() -> None:
     """F1 is 2/3, 1/2 and 4/5: the best is the last."""
     found = detections((BOX, 0.9, 0), (THIRD, 0.7, 0), (FAR, 0.625, 0), (THIRD, 0.25, 0))
-    cat = points_of([found], [target((BOX, 0, False), (FAR, 0, False))], shown_above=0.7).per_class["cat"]
+    cat = points_of([found], [target((BOX, 0, False), (FAR, 0, False))], shown_from=0.7).per_class["cat"]
     assert cat is not None
     assert cat.best is not None
     assert astuple(cat.best) == pytest.approx((0.625, 2 / 3, 1, 0.8))

@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from frcnn import evaluate
@@ -69,6 +70,21 @@ def test_a_threshold_leaves_out_what_is_below(truth, tmp_path):
     evaluation = evaluate(write(tmp_path), truth, score_threshold=0.5)
     assert evaluation.result.per_class["cat"].voc_ap == 0.5
     assert evaluation.score_threshold == 0.5
+
+
+def test_what_scores_above_what_was_asked_for_counts(truth, tmp_path):
+    """As a model's own threshold does; the point that is shown is the least that is left."""
+    points = evaluate(write(tmp_path), truth, score_threshold=0.89).analysis.operating_points.all
+    assert (points.best.threshold, points.best.recall) == (float(np.float32(0.9)), 0.5)
+    assert (points.shown.threshold, points.shown.recall) == (float(np.float32(0.89)), 0.5)
+    assert evaluate(write(tmp_path), truth, score_threshold=0.9).analysis.operating_points.all.best is None
+
+
+def test_where_nothing_is_left_the_point_is_not_below_what_was_asked_for(truth, tmp_path):
+    analysis = evaluate(write(tmp_path), truth, score_threshold=1.0).analysis
+    assert analysis.operating_points.all.best is None
+    assert analysis.operating_points.all.shown.threshold == 1.0
+    assert analysis.errors.threshold == analysis.confusion.threshold == 1.0
 
 
 def test_other_ids(truth, tmp_path):

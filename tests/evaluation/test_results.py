@@ -138,7 +138,7 @@ def test_the_table_shows_classes_means_and_losses() -> None:
         "-",
         "total 1.5000",
         "0.250 s",
-        "above 0.05",
+        "scored above 0.05",
     ):
         assert part in text.getvalue()
 

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from frcnn.cropping import LARGEST_ENLARGEMENT, LEAST_LINE, SIDE
 from frcnn.drawing import WHITE, Colour
 from frcnn.structures import Detection
-from frcnn.suspects.crops import ANNOTATED, LARGEST_ENLARGEMENT, LEAST_LINE, PROPOSED, SIDE, crop, region_of
+from frcnn.suspects.crops import ANNOTATED, PROPOSED, crop
 from frcnn.suspects.places import Place
 from frcnn.suspects.suspect import Annotated, Box, Suspect
 
@@ -45,14 +46,6 @@ def test_both_boxes_are_seen_even_where_they_coincide():
 def test_one_box_alone(annotated, proposed):
     drawn = crop(GREY, suspect(BOX if annotated else None, BOX if proposed else None))
     assert (count(drawn, ANNOTATED) > 0, count(drawn, PROPOSED) > 0) == (annotated, proposed)
-
-
-def test_what_is_shown_by_hand():
-    """A box of 100 by 50 with a margin of .4 of 100 on each side, and a pixel more; no further than the border."""
-    assert region_of([(100.0, 100.0, 200.0, 150.0)], GREY.size) == (60, 60, 241, 191)
-    assert region_of([(100.0, 100.0, 110.0, 120.0), (120.0, 110.0, 200.0, 150.0)], GREY.size) == (60, 60, 241, 191)
-    assert region_of([(30.0, 100.0, 130.0, 290.0)], GREY.size) == (0, 24, 207, 300)
-    assert region_of([(100.0, 100.0, 102.0, 103.0)], GREY.size) == (76, 76, 127, 128)
 
 
 def test_boxes_are_where_the_objects_are():

@@ -8,10 +8,10 @@ from typing import get_args
 import pytest
 
 from frcnn.errors import UsageError
-from frcnn.evaluation.reporting.texts import LANGUAGES
 from frcnn.suspects.ranking import RULES
 from frcnn.suspects.suspect import Remedy
 from frcnn.suspects.words import with_article, words
+from frcnn.texts import LANGUAGES
 
 SOURCES = "".join(
     file.read_text(encoding="utf-8")

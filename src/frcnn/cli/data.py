@@ -81,6 +81,7 @@ def check(
     out: Annotated[
         Path | None, typer.Option("--out", metavar="DIR", help="Write a page, check.html, into this folder.")
     ] = None,
+    language: Annotated[Literal["en", "ko"], typer.Option("--lang", help="The language of check.html.")] = "en",
     as_json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
@@ -94,7 +95,7 @@ def check(
             from frcnn.progress import progress_bar
 
         with progress_bar("checking") as progress:
-            report, page, mended = run(paths, fix=fix, out=out, progress=progress)
+            report, page, mended = run(paths, fix=fix, out=out, language=language, progress=progress)
         if as_json:
             typer.echo(json.dumps(report.to_dict(), indent=1))
         else:

@@ -18,6 +18,7 @@ from frcnn.data.pictures import read_size
 from frcnn.data.recognise import find_sources
 from frcnn.data.voc_lists import LISTS, explain_missing, explain_no_split
 from frcnn.errors import DataError
+from frcnn.naming import counted, some_names
 
 BadBoxes = Literal["refuse", "skip"]
 SKIP = "train: --set data.bad_boxes=skip, evaluate: --bad-boxes skip"
@@ -245,9 +246,11 @@ def as_written(index: Index, row: int) -> tuple[float, float, float, float]:
 
 
 def _unknown(number: int, name: str, names: Sequence[str]) -> str:
-    nearest = difflib.get_close_matches(name, names, n=1, cutoff=0)
-    hint = f"; the nearest is {nearest[0]!r}" if nearest else ""
-    return f"object {number} is a {name!r}, which is none of the {len(names)} classes{hint}"
+    by_letters = {known.casefold(): known for known in names}
+    near = difflib.get_close_matches(name.casefold(), by_letters, n=1)
+    known = f"{counted(len(names), 'class', 'classes')} ({some_names(names)})"
+    remedy = f"rename it, if {by_letters[near[0]]!r} is meant, or" if near else "rename it, or"
+    return f"object {number} is a {name!r}, which is none of the model's {known}: {remedy} take such objects out"
 
 
 def _named(sets: Sequence[OpenSet]) -> str:

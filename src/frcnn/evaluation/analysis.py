@@ -14,7 +14,7 @@ from frcnn.evaluation.confusion import Confusion, confusion
 from frcnn.evaluation.error_costs import error_costs
 from frcnn.evaluation.error_types import TOUCHING, ErrorTypes, error_types
 from frcnn.evaluation.flat import flatten, overlapping_pairs
-from frcnn.evaluation.operating_points import SHOWN_ABOVE, OperatingPoints, operating_points
+from frcnn.evaluation.operating_points import SHOWN_FROM, OperatingPoints, operating_points
 from frcnn.structures import Detections, Target
 
 
@@ -22,7 +22,7 @@ from frcnn.structures import Detections, Target
 class Analysis:
     """COCO's figures, and how the detections are right and wrong by VOC's rules at IoU .5.
 
-    Confusion and errors are those of the threshold with the largest F1 of all classes together, or of `SHOWN_ABOVE`
+    Confusion and errors are those of the threshold with the largest F1 of all classes together, or of `SHOWN_FROM`
     where nothing right was found.
     """
 
@@ -62,7 +62,7 @@ def analyse(
     targets: Sequence[Target],
     class_names: Sequence[str],
     areas: Sequence[Float[np.ndarray, " _"]] | None = None,
-    shown_above: float = SHOWN_ABOVE,
+    shown_from: float = SHOWN_FROM,
 ) -> Analysis:
     """Pictures of both in the same order; `areas` of the objects as COCO's figures take them, else their boxes'.
 
@@ -71,9 +71,9 @@ def analyse(
     flat = flatten(detections, targets, len(class_names), areas)
     pairs = overlapping_pairs(flat, TOUCHING, across_classes=True)
     judgement = judge(flat, pairs)
-    points = operating_points(flat, judgement, voc_result(flat, judgement, class_names), shown_above)
+    points = operating_points(flat, judgement, voc_result(flat, judgement, class_names), shown_from)
     best = None if points.all is None else points.all.best
-    threshold = shown_above if best is None else best.threshold
+    threshold = shown_from if best is None else best.threshold
     errors = error_types(flat, pairs, judgement, threshold)
     return Analysis(
         coco=coco_result(flat, class_names),

@@ -18,7 +18,12 @@ from frcnn.evaluation.average_precision import (
 )
 from frcnn.evaluation.flat import Flat, best_first
 
-SHOWN_ABOVE = 0.5  # the threshold of pictures that are looked at: below it most detections are doubts
+SHOWN_FROM = 0.5  # the threshold of pictures that are looked at: below it most detections are doubts
+
+
+def threshold_shown(least_score: float | None) -> float:
+    """The threshold to look at where detections with a lower score were never kept: a lower one would tell nothing."""
+    return SHOWN_FROM if least_score is None else max(SHOWN_FROM, float(np.float32(least_score)))  # as scores are
 
 
 @dataclass(frozen=True)
@@ -56,11 +61,11 @@ class OperatingPoints:
 
 
 def operating_points(
-    flat: Flat, judgement: Judgement, result: VocResult, shown_above: float = SHOWN_ABOVE
+    flat: Flat, judgement: Judgement, result: VocResult, shown_from: float = SHOWN_FROM
 ) -> OperatingPoints:
     """Of all detections together, and of each class from its curve."""
     per_class = {
-        name: operating(of_class.scores, of_class.precision, of_class.recall, shown_above) if of_class.objects else None
+        name: operating(of_class.scores, of_class.precision, of_class.recall, shown_from) if of_class.objects else None
         for name, of_class in result.per_class.items()
     }
     num_objects = int(flat.counted.sum())
@@ -69,17 +74,17 @@ def operating_points(
     order = best_first(flat.scores)
     order = order[judgement.verdict[order] != NOT_COUNTED]
     curve = precision_recall(judgement.verdict[order] == TRUE_POSITIVE, num_objects)
-    return OperatingPoints(operating(flat.scores[order], *curve, shown_above), per_class)
+    return OperatingPoints(operating(flat.scores[order], *curve, shown_from), per_class)
 
 
 def operating(
     scores: Float[np.ndarray, " P"],
     precision: Float[np.ndarray, " P"],
     recall: Float[np.ndarray, " P"],
-    shown_above: float,
+    shown_from: float,
 ) -> Operating:
     """Both points of one curve."""
-    return Operating(best_point(scores, precision, recall), point_at(scores, precision, recall, shown_above))
+    return Operating(best_point(scores, precision, recall), point_at(scores, precision, recall, shown_from))
 
 
 def point_at(

@@ -9,6 +9,7 @@ from frcnn.errors import DataError
 from frcnn.evaluation.analysis import analyse
 from frcnn.evaluation.average_precision import evaluate_detections
 from frcnn.evaluation.coco_results import read_coco_results
+from frcnn.evaluation.operating_points import threshold_shown
 from frcnn.evaluation.reporting.evaluated import Evaluated
 from frcnn.evaluation.results import Evaluation
 
@@ -37,7 +38,7 @@ def evaluate_result_file(
         score_threshold=score_threshold,
         seconds_per_image=None,
         skipped_boxes=dataset.skipped_boxes,
-        analysis=analyse(found, targets, dataset.class_names, dataset.areas()),
+        analysis=analyse(found, targets, dataset.class_names, dataset.areas(), threshold_shown(score_threshold)),
     )
     return Evaluated(dataset, evaluation, split)
 

@@ -15,16 +15,18 @@ from frcnn.errors import DataError, UsageError
 from frcnn.evaluation.analysis import analyse
 from frcnn.evaluation.average_precision import evaluate_detections
 from frcnn.evaluation.mode import evaluation_mode
+from frcnn.evaluation.operating_points import threshold_shown
 from frcnn.evaluation.proposal_recall import RecallTally, counts_up_to
 from frcnn.evaluation.reporting.evaluated import Evaluated
 from frcnn.evaluation.reporting.report import run_of, write_results
-from frcnn.evaluation.reporting.texts import Language, texts
+from frcnn.evaluation.reporting.texts import texts
 from frcnn.evaluation.result_file import evaluate_result_file
 from frcnn.evaluation.results import Evaluation
 from frcnn.files import file_in_the_way
 from frcnn.model.detector import FasterRCNN
 from frcnn.predict import open_model, with_score_threshold
 from frcnn.structures import Detections, Losses, Target
+from frcnn.texts import Language
 
 Progress = Callable[[int, int], None]  # pictures done, pictures in all
 
@@ -63,7 +65,8 @@ def evaluate(
     MODEL may also be a result file in COCO's format (.json), for which no pictures are needed. A model handed in runs
     where it is; one from a file runs on `device`. `out` is a folder for metrics.json, per_class.csv, pictures of the
     curves, the confusion and the errors, and report.html in `language`, which tells of the training as well where the
-    model lies in a run; `score_threshold` takes the place of the model's own; `bad_boxes` as in `data.bad_boxes`.
+    model lies in a run; `score_threshold` takes the place of the model's own (of a result file, what scores above it
+    counts); `bad_boxes` as in `data.bad_boxes`.
     Raises FrcnnError for what cannot be used.
     """
     texts(language)
@@ -89,7 +92,8 @@ def evaluate(
         progress=progress,
     )
     targets = [example.target for example in dataset.examples]
-    analysis = analyse(evaluation.detections, targets, dataset.class_names, dataset.areas())
+    shown = threshold_shown(evaluation.score_threshold)
+    analysis = analyse(evaluation.detections, targets, dataset.class_names, dataset.areas(), shown)
     evaluation = replace(evaluation, analysis=analysis)
     if out is not None:
         write_results(Path(out), Evaluated(dataset, evaluation, split), run_of(model), language)

@@ -11,9 +11,9 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from frcnn.evaluation.reporting.texts import Texts
 from frcnn.naming import printable
 from frcnn.suspects.suspect import Suspect
+from frcnn.texts import Texts
 
 SHOWN = 20  # rows of the console's table
 

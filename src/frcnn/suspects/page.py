@@ -4,16 +4,15 @@ import base64
 from collections import Counter
 from typing import NamedTuple
 
+from frcnn.cropping import css, jpeg
 from frcnn.data.dataset import Dataset
 from frcnn.data.pictures import read_picture
-from frcnn.evaluation.reporting.colours import css
-from frcnn.evaluation.reporting.pictures import jpeg
-from frcnn.evaluation.reporting.texts import Texts
 from frcnn.pages import render_page
 from frcnn.suspects.crops import ANNOTATED, PROPOSED, crop
 from frcnn.suspects.findings import Suspects
 from frcnn.suspects.ranking import RULES
 from frcnn.suspects.suspect import Box, Suspect
+from frcnn.texts import Texts
 
 
 class Card(NamedTuple):

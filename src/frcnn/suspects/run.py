@@ -11,7 +11,6 @@ from frcnn.config import override_sections
 from frcnn.data.dataset import BadBoxes, Dataset, load_dataset, training_splits
 from frcnn.device import Precision, check_precision, choose_device
 from frcnn.errors import UsageError
-from frcnn.evaluation.reporting.texts import Language, Texts
 from frcnn.evaluation.run import Progress, evaluate_model
 from frcnn.files import file_in_the_way, make_folder, write_text, written_whole
 from frcnn.model.detector import FasterRCNN
@@ -25,6 +24,7 @@ from frcnn.suspects.page import page
 from frcnn.suspects.ranking import rank
 from frcnn.suspects.suspect import suspects_of
 from frcnn.suspects.words import words
+from frcnn.texts import Language, Texts
 
 DETECTIONS = 300  # of a picture: low scores tell what a model would not rule out
 

@@ -9,12 +9,12 @@ import torch
 from torchvision.ops import box_area
 
 from frcnn.data.dataset import Dataset
-from frcnn.evaluation.reporting.texts import Texts
 from frcnn.structures import Detection, Detections
 from frcnn.suspects.evidence import NOTHING
 from frcnn.suspects.places import Place, place_of
 from frcnn.suspects.ranking import Kind, Suspicion
 from frcnn.suspects.words import with_article
+from frcnn.texts import Texts
 
 Box = Sequence[float]  # x1, y1, x2, y2
 Remedy = Literal["add", "rename", "shift", "shrink", "grow", "remove"]

@@ -1,6 +1,6 @@
 """What the page, the table and the remedies say, in each language."""
 
-from frcnn.evaluation.reporting.texts import Texts, texts_of
+from frcnn.texts import Texts, texts_of
 
 
 def words(language: str) -> Texts:

@@ -22,6 +22,19 @@ def test_each_split_that_lacks_one(tmp_path: Path) -> None:
     assert told(root) == ["1 class without an object in the split val", "2 classes without an object in the split test"]
 
 
+def test_all_are_named_in_one_order(tmp_path: Path) -> None:
+    root = write_voc(tmp_path / "set", {"train": [0], "val": [1]})
+    names = [f"kind {letter}" for letter in "onmlkjihgfedcba"]
+    write_annotation(root, name_of(0), [(name, (10 + i, 10, 60 + i, 60)) for i, name in enumerate(names)])
+    write_annotation(root, name_of(1), [])
+    (finding,) = [f for f in check_dataset([root]).findings if f.kind == "class without objects"]
+    assert "in the split val: kind a, kind b, kind c ...: " in finding.message
+    assert finding.to_dict()["names"] == sorted(names)
+    write_annotation(root, name_of(0), [(name, (10, 10, 60, 60)) for name in "edcba"])
+    (finding,) = [f for f in check_dataset([root]).findings if f.kind == "class without objects"]
+    assert "in the split val: a, b, c, d, e: " in finding.message
+
+
 def test_what_is_learnt_is_one_whatever_its_splits_are_called(tmp_path: Path) -> None:
     first, second = write_voc(tmp_path / "a", {"train": [0]}), write_voc(tmp_path / "b", {"trainval": [1]})
     write_annotation(first, name_of(0), [CIRCLE])

@@ -1,6 +1,7 @@
 """What COCO's files say, with lines; the faults are planted in test_check.py."""
 
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -58,6 +59,29 @@ def test_a_missing_picture_is_missing_alone(tmp_path: Path) -> None:
     (root / "train2017/p00.jpg").unlink()
     pictures = said(root / "annotations/instances_train2017.json").pictures
     assert [picture.path for picture in pictures if not picture.is_there] == [root / "train2017/p00.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("box", "expected"),
+    [
+        (None, "null"),
+        ([1, 2, 3], "[1, 2, 3]"),
+        ([1, "2", 3, 4], '[1, "2", 3, 4]'),
+        ([1, 2, math.nan, 4], "[1, 2, NaN, 4]"),
+    ],
+)
+def test_a_box_that_is_none_is_told_as_it_stands_in_the_file(tmp_path: Path, box: object, expected: str) -> None:
+    root = write_coco(tmp_path / "set")
+    path, _ = edit_item(root, "annotations", 1, bbox=box)
+    assert said(path).written_box(1) == expected
+    assert said(path).written_box(0) == "(10, 8, 40, 32)"
+
+
+def test_a_box_that_is_not_there(tmp_path: Path) -> None:
+    root = write_coco(tmp_path / "set")
+    path = root / "annotations/instances_train2017.json"
+    path.write_text(path.read_text().replace('"bbox"', '"box"', 1))
+    assert said(path).written_box(0) == "(there is no bbox)"
 
 
 def test_lists_in_any_order_and_in_one_line(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 from data_sets import HEIGHT, WIDTH, name_of, things, write_annotation, write_voc
 from mended_sets import boxes, contents, log, mend
 from PIL import Image
-from plants import VOC_PLANTS, turn
+from plants import VOC_PLANTS, plant_box, turn
 
 from frcnn.data.checking.check import check_dataset
 from frcnn.data.dataset import load_dataset
@@ -39,6 +39,28 @@ def test_another_layout(tmp_path: Path) -> None:
     VOC_PLANTS["other layout"](root, name_of(7))
     mend(root, target)
     assert boxes(target, "train", name_of(7)) == [[60, 40, 80, 50], [80, 50, 92, 64], [30, 70, 48, 81]]
+
+
+def test_a_class_that_may_be_meant_keeps_its_name(tmp_path: Path) -> None:
+    """One letter for another (house, horse) may be no slip: it is told, and left."""
+    root, target = write_voc(tmp_path / "set"), tmp_path / "copy"
+    path = root / "Annotations/p07.xml"
+    path.write_text(path.read_text().replace("<name>circle</name>", "<name>cirkle</name>"))
+    (finding,) = check_dataset([root]).findings
+    assert finding.message.endswith("misspelt: rename it, unless it is meant")
+    mended = mend(root, target)
+    assert [deed.what for deed in mended.left] == ["left as it is: is the class 'cirkle' meant, or 'circle'?"]
+    assert "<name>cirkle</name>" in (target / "Annotations/p07.xml").read_text()
+
+
+def test_corners_that_may_be_a_corner_and_a_size_are_left_out(tmp_path: Path) -> None:
+    """(60, 50, 30, 20): swapped from 30, 20 to 60, 50, or 30 wide and 20 high from 60, 50 on."""
+    root, target = write_voc(tmp_path / "set"), tmp_path / "copy"
+    plant_box("error", "swapped corners", (60, 50, 30, 20))(root, name_of(7))
+    mended = mend(root, target)
+    (deed,) = mended.left
+    assert deed.what.endswith("left out: is it (left, top, right, bottom) or (left, top, width, height)?")
+    assert len(boxes(target, "train", name_of(7))) == 2
 
 
 def test_a_whole_set_in_another_layout(tmp_path: Path) -> None:

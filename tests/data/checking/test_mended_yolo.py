@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import yaml
 from data_sets import name_of, write_voc, write_yolo
-from mended_sets import boxes, mend
-from plants import YOLO_PLANTS
+from mended_sets import boxes, log, mend
+from plants import YOLO_PLANTS, plant_label
 
 from frcnn.data.checking.check import check_dataset
 from frcnn.data.convert import convert
@@ -23,6 +23,19 @@ def test_by_hand(tmp_path: Path) -> None:
     assert boxes(target, "train", name_of(8))[1] == pytest.approx([89.6, 38.4, 128, 57.6], abs=tolerance)
     assert boxes(target, "train", name_of(9))[1] == pytest.approx([51.2, 38.4, 76.8, 57.6], abs=tolerance)
     assert len(boxes(target, "train", name_of(10))) == 2
+
+
+def test_a_box_that_could_be_mended_in_two_ways_is_left_out(tmp_path: Path) -> None:
+    """As centre and size it leaves its picture, as corners it does not: clipped it would be half of nobody's box."""
+    root, target = write_yolo(tmp_path / "set"), tmp_path / "copy"
+    plant_label("error", "outside", "0 0.6 0.6 0.9 0.95")(root, name_of(7))
+    assert "; or is it (left, top, right, bottom)?" in check_dataset([root]).errors[0].message
+    mended = mend(root, target)
+    assert len(boxes(target, "train", name_of(7))) == 2
+    (row,) = log(target)
+    assert (row["kind"], row["line"], row["done"]) == ("outside", "2", "no")
+    assert row["what"].endswith("left out: is it (centre x, centre y, width, height) or (left, top, right, bottom)?")
+    assert len(mended.left) == 1
 
 
 def test_the_copy_does_not_speak_of_the_original(tmp_path: Path) -> None:

@@ -21,6 +21,13 @@ def test_everything_at_once(tmp_path: Path) -> None:
     assert (tmp_path / "copy/mended.csv").is_file()
 
 
+def test_the_page_is_in_the_language_asked_for(tmp_path: Path) -> None:
+    root = write_voc(tmp_path / "set", {"train": [0, 1]})
+    page = check([root], out=tmp_path / "out", language="ko").page
+    assert page is not None
+    assert '<html lang="ko">' in page.read_text(encoding="utf-8")
+
+
 def test_places_are_looked_at_first(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(UsageError, match="--out"):

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from data_sets import name_of, write_annotation, write_voc
+from data_sets import name_of, write_annotation, write_coco, write_voc
 
 from frcnn.data.checking.check import check_dataset
 
@@ -29,6 +29,19 @@ def test_by_hand(tmp_path: Path) -> None:
         8: 0, 16: 1, 32: 2, 64: 4, 128: 2, 256: 0, 512: 0,
     }  # fmt: skip
     assert summary.objects_in_pictures.counts[:4] == (1, 0, 0, 3)
+
+
+def test_bars_of_pictures_begin_where_their_sizes_do(tmp_path: Path) -> None:
+    """128 pixels all of them: one bar of one, and none from 0 on."""
+    bars = check_dataset([write_voc(tmp_path / "set", {"train": [0, 1]})]).summary.picture_sides
+    assert (bars.begin, bars.ends, bars.counts) == (128, (129,), (2, 0))
+
+
+def test_a_file_is_called_by_its_name(tmp_path: Path) -> None:
+    root = write_coco(tmp_path / "set")
+    file = root / "annotations/instances_val2017.json"
+    assert check_dataset([file]).summary.sets == (str(file),)
+    assert check_dataset([root]).summary.sets == (str(root),)
 
 
 def test_of_nothing(tmp_path: Path) -> None:

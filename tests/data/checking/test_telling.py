@@ -2,13 +2,21 @@
 
 from pathlib import Path
 
+import pytest
 from data_sets import write_voc
 
 from frcnn.data.checking.check import Report, check_dataset
 from frcnn.data.checking.findings import error, warning
 from frcnn.data.checking.mend import Mended
 from frcnn.data.checking.plan import Deed
-from frcnn.data.checking.telling import summary_tables, tell_findings, tell_mended, tell_sizes, tell_verdict
+from frcnn.data.checking.telling import (
+    print_report,
+    summary_tables,
+    tell_findings,
+    tell_mended,
+    tell_sizes,
+    tell_verdict,
+)
 
 
 def report(tmp_path: Path, **numbers: int) -> Report:
@@ -28,6 +36,18 @@ def test_ten_of_a_kind_and_how_many_more(tmp_path: Path) -> None:
 def test_the_verdict(tmp_path: Path) -> None:
     told = tell_verdict(report(tmp_path, errors=1, warnings=0))
     assert told == f"{tmp_path / 'set'}: 1 error, 0 warnings in 2 pictures"
+
+
+def test_the_verdict_on_what_cannot_be_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "empty").mkdir()
+    torn = tmp_path / "torn.json"
+    torn.write_text("[1, 2]")
+    told = check_dataset([tmp_path / "empty", torn])
+    assert tell_verdict(told) == (
+        f"{torn}, {tmp_path / 'empty'}: 2 errors, 0 warnings; there is no picture that could be checked"
+    )
+    print_report(told)
+    assert "pixels wide" not in capsys.readouterr().out
 
 
 def test_tables_and_sizes(tmp_path: Path) -> None:

@@ -58,6 +58,7 @@ def test_what_is_no_number_is_taken_down_as_none(tmp_path: Path) -> None:
     path.write_text(path.read_text().replace("<xmin>14</xmin>", "").replace("<width>128", "<width>0"))
     said = take_down_voc(opened(root))
     assert math.isnan(said.objects.numbers[0, 0])
+    assert said.written_box(0) == "(nothing, 9, 53, 40)"
     assert said.pictures[0].size is None
 
 

@@ -29,6 +29,14 @@ def test_everything_with_its_line(tmp_path: Path) -> None:
     assert of_set.objects.numbers[rows][1].tolist() == pytest.approx([0.2, 0.4, 0.2, 0.4])
 
 
+def test_what_is_no_number_is_told_as_it_stands_in_the_file(tmp_path: Path) -> None:
+    root = write_yolo(tmp_path / "set")
+    (root / "labels/train/p02.txt").write_text("1 0.5  nan 0.5 1e999\n")
+    of_set = said(root)
+    (row,) = of_set.objects.rows_of(2)
+    assert of_set.written_box(int(row)) == "0.5  nan 0.5 1e999"
+
+
 def test_a_list_of_pictures(tmp_path: Path) -> None:
     """A picture that a list names and that is missing has the list's line; what no list names is counted."""
     root = write_yolo(tmp_path / "set")

@@ -3,7 +3,7 @@
 from itertools import combinations
 
 from frcnn.evaluation.error_types import Verdict
-from frcnn.evaluation.reporting.colours import KIND_COLOURS, css
+from frcnn.evaluation.reporting.colours import KIND_COLOURS
 
 
 def test_no_two_kinds_are_mistaken() -> None:
@@ -11,7 +11,3 @@ def test_no_two_kinds_are_mistaken() -> None:
     assert set(KIND_COLOURS) == {verdict.key for verdict in Verdict} | {"missed"}
     for one, other in combinations(KIND_COLOURS.values(), 2):
         assert sum(abs(a - b) for a, b in zip(one, other, strict=True)) > 90
-
-
-def test_as_a_style_sheet_writes_it() -> None:
-    assert css((1, 20, 255)) == "rgb(1, 20, 255)"

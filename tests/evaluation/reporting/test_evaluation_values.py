@@ -5,9 +5,10 @@ from dataclasses import replace
 from judged import BOX, NAMES, detections, target
 from small_reports import an_evaluated
 
+from frcnn.cropping import css
 from frcnn.evaluation.analysis import analyse
 from frcnn.evaluation.average_precision import evaluate_detections
-from frcnn.evaluation.reporting.colours import KIND_COLOURS, css
+from frcnn.evaluation.reporting.colours import KIND_COLOURS
 from frcnn.evaluation.reporting.evaluation_values import (
     ORDINARY_PICTURES,
     evaluation_tiles,
@@ -65,7 +66,7 @@ def test_groups_of_pictures(tmp_path) -> None:
     assert values["legend"][0] == ("Right", css(KIND_COLOURS["right"]))
     assert len(values["legend"]) == 6
     assert values["any_ignored"]
-    assert values["shown_above"] == "0.625"
+    assert values["shown_from"] == "0.625"
 
 
 def test_without_pictures_there_are_no_groups(tmp_path) -> None:

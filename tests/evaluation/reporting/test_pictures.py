@@ -8,13 +8,14 @@ from judged import detections, target
 from PIL import Image
 from small_reports import BOTH, CAT, CLASS, DUPLICATE, EMPTY, HERE, IGNORED, LOCALISATION, NAMES, an_evaluated
 
+from frcnn.cropping import jpeg
 from frcnn.data.dataset import Example
 from frcnn.drawing import IGNORED_COLOUR, WHITE
 from frcnn.evaluation.error_types import Fate, Verdict
 from frcnn.evaluation.flat import NO_OBJECT
 from frcnn.evaluation.reporting.colours import KIND_COLOURS
 from frcnn.evaluation.reporting.judged import JudgedPicture
-from frcnn.evaluation.reporting.pictures import PICTURE_SIDE, draw, drawn, errors_in_words, jpeg, summary_in_words
+from frcnn.evaluation.reporting.pictures import PICTURE_SIDE, draw, drawn, errors_in_words, summary_in_words
 from frcnn.evaluation.reporting.texts import texts
 
 EN, KO = texts("en"), texts("ko")

@@ -20,9 +20,10 @@ from frcnn.evaluation.proposal_recall import ProposalRecall
 from frcnn.evaluation.reporting.evaluated import Evaluated
 from frcnn.evaluation.reporting.evaluation_values import ORDINARY_PICTURES, WORST_PICTURES
 from frcnn.evaluation.reporting.report import run_of, write_report, write_results
-from frcnn.evaluation.reporting.texts import LANGUAGES, texts
+from frcnn.evaluation.reporting.texts import texts
 from frcnn.evaluation.reporting.training_values import LOSSES
 from frcnn.evaluation.results import Evaluation
+from frcnn.texts import LANGUAGES
 
 
 @pytest.fixture
@@ -178,6 +179,21 @@ def test_very_many_classes_are_told_by_their_pairs(run: Path, evaluated: Evaluat
     assert "Most often confused" in page.words
     assert len([table for table in page.all("table") if table["class"] == "sorted"]) == 3  # without proposals
     assert len(page.all("details")) == 2
+
+
+def test_a_table_of_very_many_classes_scrolls_and_cuts_long_names(run: Path, evaluated: Evaluated) -> None:
+    """And that of the kinds of errors, which is short, does not."""
+    names = tuple(f"class {number} {'x' * 60}" for number in range(30))
+    found = [replace(one, class_names=names) for one in evaluated.evaluation.detections]
+    truth = [example.target for example in evaluated.dataset.examples]
+    evaluation = Evaluation(evaluate_detections(found, truth, names), tuple(found), {}, 0.05, 0.2)
+    page = written(run, run, Evaluated(Dataset(evaluated.dataset.examples, names), evaluation, "test"))
+    scrolling = [card["class"] for card in page.all("div") if "scroll" in (card.get("class") or "")]
+    assert (scrolling[0], scrolling[1:].count("card scroll long")) == ("card scroll long", 0)
+    titles = {name["title"] for name in page.all("span") if name.get("class") == "name" and "title" in name}
+    assert titles >= set(names)
+    few = written(run, run, evaluated)
+    assert "card scroll long" not in [card.get("class") for card in few.all("div")]
 
 
 def test_all_that_an_evaluation_leaves(tmp_path: Path, evaluated: Evaluated) -> None:

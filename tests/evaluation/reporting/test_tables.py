@@ -4,11 +4,12 @@ import pytest
 from judged import BOX, FAR, NAMES, detections, target
 from small_reports import an_evaluated
 
+from frcnn.cropping import css
 from frcnn.drawing import class_colour
 from frcnn.evaluation.analysis import analyse
 from frcnn.evaluation.average_precision import evaluate_detections
 from frcnn.evaluation.proposal_recall import ProposalRecall
-from frcnn.evaluation.reporting.colours import KIND_COLOURS, css
+from frcnn.evaluation.reporting.colours import KIND_COLOURS
 from frcnn.evaluation.reporting.tables import (
     CLASS_COLUMNS,
     LAST,

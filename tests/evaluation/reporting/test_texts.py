@@ -7,7 +7,8 @@ from importlib import resources
 import pytest
 
 from frcnn.errors import UsageError
-from frcnn.evaluation.reporting.texts import LANGUAGES, texts
+from frcnn.evaluation.reporting.texts import texts
+from frcnn.texts import LANGUAGES
 
 SOURCES = "".join(
     file.read_text(encoding="utf-8")

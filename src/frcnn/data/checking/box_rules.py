@@ -1,13 +1,15 @@
 """What is wrong with boxes, each told with the numbers of its file."""
 
+from dataclasses import replace
+
 import numpy as np
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Float, Int
 
 from frcnn.data.box_faults import NO_AREA, NOT_FOUR_NUMBERS, OUTSIDE, SOUND
 from frcnn.data.checking.box_pairs import close_pairs, overlap
 from frcnn.data.checking.boxes import TANGLED, Mistake
 from frcnn.data.checking.examination import ExaminedSet
-from frcnn.data.checking.findings import Finding, Severity, error, finding
+from frcnn.data.checking.findings import Drawing, Finding, Severity, error, finding
 from frcnn.data.checking.frames import UNSEEN
 from frcnn.data.checking.layouts import IN_WORDS, OWN
 from frcnn.naming import counted, pixels
@@ -47,16 +49,41 @@ def _tiny(one: ExaminedSet) -> Bool[np.ndarray, " G"]:
         return _sound(one) & (sides < LEAST_SIDE) & (seen | (one.said.kind != "yolo"))
 
 
-def _about(one: ExaminedSet, row: int, severity: Severity, kind: str, message: str) -> Finding:
+def _about(
+    one: ExaminedSet, row: int, severity: Severity, kind: str, message: str, other: int | None = None
+) -> Finding:
+    """`other`: a row whose box is to be seen beside it."""
     said = one.said
     what = f"{said.object_name(row)}: the box {said.written_box(row)} {message}"
-    return finding(severity, kind, said.annotation_of(row), int(said.objects.line[row]), what)
+    told = finding(severity, kind, said.annotation_of(row), int(said.objects.line[row]), what)
+    return replace(told, drawing=_drawing(one, row, other))
+
+
+def _drawing(one: ExaminedSet, row: int, other: int | None) -> Drawing | None:
+    """None where the box is none, or the picture is not the one that the box was drawn on."""
+    said, boxes = one.said, one.boxes
+    number = int(said.objects.picture[row])
+    look = one.looks[number]
+    is_its_own = look is not None and not look.problem and look.seen == tuple(one.frames.sizes[number].tolist())
+    if not is_its_own or boxes.faults[row] == NOT_FOUR_NUMBERS:
+        return None
+    drawing = Drawing(said.pictures[number].path, _ordered(boxes.corners[row]), said.class_name(row))
+    if other is not None:
+        return drawing._replace(other=_ordered(boxes.corners[other]), other_name=said.class_name(other))
+    if boxes.doubtful[row]:
+        layout = IN_WORDS[int(boxes.others[row])]
+        return drawing._replace(other=_ordered(boxes.other_corners[row]), other_name=layout)
+    return drawing
+
+
+def _ordered(corners: Float[np.ndarray, " 4"]) -> tuple[float, ...]:
+    """Swapped ones as they are meant."""
+    return *np.minimum(corners[:2], corners[2:]).tolist(), *np.maximum(corners[:2], corners[2:]).tolist()
 
 
 def _faulty(one: ExaminedSet, row: int) -> Finding:
     height, width = (int(side) for side in one.frames.sizes[one.said.objects.picture[row]])
-    other = int(one.boxes.others[row])
-    doubt = f"; or is it ({IN_WORDS[other]})?" if other != one.boxes.layouts[row] else ""
+    doubt = f"; or is it ({IN_WORDS[int(one.boxes.others[row])]})?" if one.boxes.doubtful[row] else ""
     kind, message = {
         NOT_FOUR_NUMBERS: ("not a number", "is not made of four numbers: mend it, or take it out"),
         NO_AREA: ("no area", "has no area: mend it, or take it out"),
@@ -85,5 +112,5 @@ def _double(one: ExaminedSet, first: int, second: int) -> Finding:
     before = said.object_name(first)
     before += f" in line {objects.line[first]}" if said.kind == "yolo" else ""
     if objects.class_id[first] == objects.class_id[second]:
-        return _about(one, second, "warning", "duplicate box", f"is that of {before} once more: take one out")
-    return _about(one, second, "warning", "two classes", f"is that of {before} too: which is it?")
+        return _about(one, second, "warning", "duplicate box", f"is that of {before} once more: take one out", first)
+    return _about(one, second, "warning", "two classes", f"is that of {before} too: which is it?", first)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
 
-from frcnn.data.box_faults import NO_AREA, SOUND, box_faults
+from frcnn.data.box_faults import NO_AREA, OUTSIDE, SOUND, box_faults
 from frcnn.data.checking.frames import Frames
 from frcnn.data.checking.layouts import OTHERS, OWN, first_pixel, in_wrong_scale, to_corners
 from frcnn.data.checking.statements import SetSaid
@@ -43,6 +43,12 @@ class JudgedBoxes:
     layouts: UInt8[np.ndarray, " G"]
     mistakes: tuple[Mistake, ...]
     others: UInt8[np.ndarray, " G"]  # the layout in which a box with a fault would have none; its own where none is
+    other_corners: Float[np.ndarray, "G 4"]  # what it would mean in that
+
+    @property
+    def doubtful(self) -> Bool[np.ndarray, " G"]:
+        """Those that could be mended in two ways: as they are written, or by another layout."""
+        return np.isin(self.faults, (TANGLED, OUTSIDE)) & (self.others != self.layouts)
 
 
 @dataclass(frozen=True)
@@ -75,10 +81,12 @@ def judge_boxes(said: SetSaid, frames: Frames) -> JudgedBoxes:
         chosen = layouts == layout
         if chosen.any():
             corners[chosen], faults[chosen] = question.corners(layout)[chosen], question.faults(layout)[chosen]
-    others = layouts.copy()
+    others, other_corners = layouts.copy(), corners.copy()
     for layout, of_all in reversed(sound.items()):
-        others[of_all & (faults != SOUND)] = layout
-    return JudgedBoxes(corners, faults, question.wrong_scale, layouts, tuple(mistakes), others)
+        chosen = of_all & (faults != SOUND)
+        if chosen.any():
+            others[chosen], other_corners[chosen] = layout, question.corners(layout)[chosen]
+    return JudgedBoxes(corners, faults, question.wrong_scale, layouts, tuple(mistakes), others, other_corners)
 
 
 def find_faults(

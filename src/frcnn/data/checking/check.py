@@ -7,16 +7,17 @@ from typing import Any
 
 from frcnn.data.checking.box_rules import find_box_faults
 from frcnn.data.checking.class_rules import find_class_faults
-from frcnn.data.checking.examination import Examination, examine
+from frcnn.data.checking.examination import Examination, NamedSource, examine
 from frcnn.data.checking.findings import Finding, as_finding, in_order
 from frcnn.data.checking.looks import Look
 from frcnn.data.checking.picture_rules import find_picture_faults
 from frcnn.data.checking.split_rules import find_split_faults
 from frcnn.data.checking.summary import Summary, summarise
-from frcnn.data.index_file import Source
 from frcnn.data.recognise import find_sources
 from frcnn.errors import DataError
 from frcnn.progress import Advance
+
+UNREADABLE_SET = "unreadable data set"
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,12 @@ class Report:
 
     findings: tuple[Finding, ...]
     summary: Summary
+
+    @property
+    def names(self) -> list[str]:
+        """What to call all that was checked, or could not be."""
+        refused = (str(finding.file) for finding in self.findings if finding.kind == UNREADABLE_SET)
+        return [*self.summary.sets, *dict.fromkeys(refused)]
 
     @property
     def errors(self) -> list[Finding]:
@@ -54,7 +61,7 @@ def examine_paths(
     paths: Sequence[Path], known: dict[bytes, Look] | None = None, progress: Advance | None = None
 ) -> tuple[Examination, list[Finding]]:
     """What is known of all data sets, and what keeps others from being read at all. Raises DataError for no data."""
-    sources: dict[tuple[Path, str], Source] = {}
+    sources: dict[tuple[Path, str], NamedSource] = {}
     refused: list[Finding] = []
     for path in paths:
         try:
@@ -62,9 +69,11 @@ def examine_paths(
         except DataError as refusal:
             if not path.exists():
                 raise
-            refused.append(as_finding(refusal, "unreadable data set", path))
+            refused.append(as_finding(refusal, UNREADABLE_SET, path))
             continue
-        sources |= {(source.root.resolve(), source.title): source for source in found}
+        for source in found:
+            name = str(path if path.is_file() else source.root)
+            sources.setdefault((source.root.resolve(), source.title), (name, source))
     return examine(list(sources.values()), known, progress), refused
 
 

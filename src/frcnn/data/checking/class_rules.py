@@ -1,16 +1,18 @@
 """What is wrong with classes: misspelt ones, and those that a split has no example of."""
 
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
-from frcnn.data.checking.class_names import find_misspelt
+from frcnn.data.checking.class_names import Slip, find_misspelt
 from frcnn.data.checking.examination import Examination, ExaminedSet
 from frcnn.data.checking.findings import Finding, warning
 from frcnn.data.dataset import SPLITS
 from frcnn.naming import counted, some_names
 
+ALL_SHOWN = 12  # class names in one line; where there are more, --json and the page have them
 USED_TOGETHER = (("train", "trainval"), ("val",), ("test",))  # one set may have train, and another trainval
 
 
@@ -19,13 +21,18 @@ def find_class_faults(examination: Examination) -> list[Finding]:
     return _misspelt(examination) + _without_examples(examination)
 
 
-def misspelt_classes(examination: Examination) -> dict[str, str]:
+def misspelt_classes(examination: Examination) -> dict[str, Slip]:
     """The right name for each wrong one."""
+    return find_misspelt(_count_all(examination), declared=any(one.said.kind != "voc" for one in examination.sets))
+
+
+def _count_all(examination: Examination) -> Counter[str]:
+    """The objects of each class, in whatever split."""
     counts = Counter({name: 0 for one in examination.sets for name in one.said.class_names})
     for one in examination.sets:
         used = np.bincount(one.said.objects.class_id, minlength=len(one.said.class_names))
         counts.update(dict(zip(one.said.class_names, used.tolist(), strict=True)))
-    return find_misspelt(counts, declared=any(one.said.kind != "voc" for one in examination.sets))
+    return counts
 
 
 def count_objects(examination: Examination) -> dict[str, dict[str, int]]:
@@ -42,12 +49,13 @@ def count_objects(examination: Examination) -> dict[str, dict[str, int]]:
 
 
 def _misspelt(examination: Examination) -> list[Finding]:
-    findings = []
-    for wrong, right in misspelt_classes(examination).items():
+    findings, counts = [], _count_all(examination)
+    for wrong, (right, is_certain) in misspelt_classes(examination).items():
         for one in examination.sets:
             if wrong in one.said.class_names:
                 file, line, count = _first_use(one, wrong)
-                message = f"the class {wrong!r} ({counted(count, 'object')}) is probably {right!r} misspelt: rename it"
+                message = f"the class {wrong!r} ({counted(count, 'object')}) is probably {right!r} "
+                message += f"({counts[right]:,}) misspelt: rename it{'' if is_certain else ', unless it is meant'}"
                 findings.append(warning("misspelt class", file, line, message))
     return findings
 
@@ -81,6 +89,8 @@ def _without_examples(examination: Examination) -> list[Finding]:
     return findings
 
 
-def _line(root: Path, where: str, names: list[str]) -> Finding:
-    message = f"{counted(len(names), 'class', 'classes')} without an object in {where}: {some_names(names)}"
-    return warning("class without objects", root, None, f"{message}: add some, or do not ask for it")
+def _line(root: Path, where: str, names: Iterable[str]) -> Finding:
+    names = sorted(names)  # the same for a set and its copy
+    message = f"{counted(len(names), 'class', 'classes')} without an object in {where}: "
+    message += ", ".join(names) if len(names) <= ALL_SHOWN else some_names(names)
+    return warning("class without objects", root, None, f"{message}: add some, or do not ask for it", names)

@@ -1,5 +1,7 @@
 """What the files of a COCO set say. A fault costs an item of a list; only broken JSON costs a file."""
 
+import json
+import math
 import os
 from collections import Counter
 from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
@@ -155,7 +157,9 @@ def _take_down_object(
         return  # told where the id is given twice
     difficult = bool(item.get("difficult") or item.get("ignore"))
     flags = (CROWD if item.get("iscrowd") else 0) | (DIFFICULT if difficult else 0)
-    notes.add_object(number, class_number, _numbers(item.get("bbox")), place, line, NO_LINE, identity, flags)
+    numbers = _numbers(item.get("bbox"))
+    written = "" if numbers is not NOT_FOUR_NUMBERS and math.isfinite(sum(numbers)) else _written(item)
+    notes.add_object(number, class_number, numbers, place, line, NO_LINE, identity, flags, written)
 
 
 def _object_id(notes: Notes, path: Path, known: set[int], lined: Lined) -> int | None:
@@ -197,6 +201,10 @@ def _numbers(box: object) -> Sequence[float]:
     return NOT_FOUR_NUMBERS
 
 
+def _written(item: Item) -> str:
+    return json.dumps(item["bbox"], ensure_ascii=False) if "bbox" in item else "(there is no bbox)"
+
+
 def _find_unlisted_pictures(notes: Notes, named: Iterable[Sequence[Path]]) -> None:
     """Pictures that lie beside those of the lists."""
     listed = {os.path.normpath(path) for of_file in named for path in of_file}
@@ -205,4 +213,4 @@ def _find_unlisted_pictures(notes: Notes, named: Iterable[Sequence[Path]]) -> No
         left = sorted(path.name for path in files if os.path.normpath(path) not in listed)
         if left:
             message = f"{counted(len(left), 'picture')} in no list of images ({some_names(left)}): list, or take out"
-            notes.findings.append(warning("picture without annotation", folder, None, message))
+            notes.findings.append(warning("picture without annotation", folder, None, message, left))

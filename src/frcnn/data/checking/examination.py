@@ -22,6 +22,8 @@ from frcnn.data.voc import VocSet
 from frcnn.data.yolo import YoloSet
 from frcnn.progress import Advance
 
+NamedSource = tuple[str, Source]
+
 
 @dataclass(frozen=True)
 class ExaminedSet:
@@ -48,6 +50,7 @@ class Examination:
     """All data sets together: they are trained on together."""
 
     sets: tuple[ExaminedSet, ...]
+    names: tuple[str, ...]  # what to call each: the file that was named, or the folder of the set
 
     def picture(self, place: Place) -> PictureSaid:
         """What is said of one picture."""
@@ -97,13 +100,13 @@ class Examination:
 
 
 def examine(
-    sources: Sequence[Source], known: dict[bytes, Look] | None = None, progress: Advance | None = None
+    sources: Sequence[NamedSource], known: dict[bytes, Look] | None = None, progress: Advance | None = None
 ) -> Examination:
     """Read the files of all data sets and look at all their pictures. `known` looks, by digest, are filled up."""
-    statements = [_take_down(source) for source in sources]
+    statements = [_take_down(source) for _, source in sources]
     paths = [picture.path for said in statements for picture in said.pictures if picture.is_there]
     looks = look_at_all(paths, known, progress)
-    return Examination(tuple(_examined(said, looks) for said in statements))
+    return Examination(tuple(_examined(said, looks) for said in statements), tuple(name for name, _ in sources))
 
 
 def _take_down(source: Source) -> SetSaid:

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from frcnn.errors import DataError
 from frcnn.naming import printable
@@ -13,6 +13,16 @@ from frcnn.naming import printable
 Severity = Literal["error", "warning"]
 
 WHERE = re.compile(r"(?P<file>.+?)(?:, line (?P<line>\d+))?: (?P<message>.+)", re.DOTALL)  # how a DataError begins
+
+
+class Drawing(NamedTuple):
+    """What a page shows of a box: the box, in pixels of the upright picture, and one that it is compared with."""
+
+    picture: Path
+    box: tuple[float, ...]
+    name: str
+    other: tuple[float, ...] | None = None
+    other_name: str = ""
 
 
 @dataclass(frozen=True)
@@ -27,6 +37,8 @@ class Finding:
     file: Path
     line: int | None
     message: str
+    names: tuple[str, ...] = ()  # all that it is about, where the message has room for the first few
+    drawing: Drawing | None = None
 
     @property
     def where(self) -> str:
@@ -36,12 +48,15 @@ class Finding:
 
     def to_dict(self) -> dict[str, Any]:
         """As `frcnn data check --json` tells it."""
-        return {"file": str(self.file), "line": self.line, "kind": self.kind, "message": self.message}
+        told = {"file": str(self.file), "line": self.line, "kind": self.kind, "message": self.message}
+        return told | ({"names": list(self.names)} if self.names else {})
 
 
-def finding(severity: Severity, kind: str, file: Path, line: int | None, message: str) -> Finding:
+def finding(
+    severity: Severity, kind: str, file: Path, line: int | None, message: str, names: Iterable[str] = ()
+) -> Finding:
     """Whose message is one line."""
-    return Finding(severity, kind, file, line, printable(message))
+    return Finding(severity, kind, file, line, printable(message), tuple(names))
 
 
 def error(kind: str, file: Path, line: int | None, message: str) -> Finding:
@@ -49,9 +64,9 @@ def error(kind: str, file: Path, line: int | None, message: str) -> Finding:
     return finding("error", kind, file, line, message)
 
 
-def warning(kind: str, file: Path, line: int | None, message: str) -> Finding:
-    """What has to be looked at."""
-    return finding("warning", kind, file, line, message)
+def warning(kind: str, file: Path, line: int | None, message: str, names: Iterable[str] = ()) -> Finding:
+    """What has to be looked at; all the `names` that it is about, where there may be many."""
+    return finding("warning", kind, file, line, message, names)
 
 
 def as_finding(refusal: DataError, kind: str, fallback: Path) -> Finding:

@@ -1,58 +1,80 @@
 """check.html: one page that tells what was found and what the data set holds, with nothing outside it."""
 
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from markupsafe import Markup
 
+from frcnn.cropping import BLUE, ORANGE, css
 from frcnn.data.checking.bars import bar_chart
+from frcnn.data.checking.box_pictures import BoxPicture, draw_fault
 from frcnn.data.checking.check import Report
 from frcnn.data.checking.findings import Finding
 from frcnn.data.checking.summary import Bars, Summary
 from frcnn.files import make_folder, write_text
-from frcnn.naming import counted
 from frcnn.pages import render_page
+from frcnn.texts import Language, Texts, texts_of
 
 SHOWN = 200  # findings of a kind: more make a page that nobody reads
+PICTURES, PICTURES_OF_A_KIND = 60, 12  # some twenty kilobytes each
+NAMES = 1000  # that a finding is about
+
+
+class Card(NamedTuple):
+    """A finding with its picture."""
+
+    finding: Finding
+    picture: BoxPicture
 
 
 class Group(NamedTuple):
-    """The findings of one kind."""
+    """The findings of one kind; those with a picture first."""
 
     severity: str
-    kind: str
+    kind: str  # as a key of the texts
+    cards: list[Card]
     findings: list[Finding]
-    more: int  # that are not shown
+    number: int  # of all, also those that are not shown
 
 
-def write_page(report: Report, folder: Path) -> Path:
+def words(language: str) -> Texts:
+    """What the page says. Raises UsageError where there is none of the language."""
+    return texts_of("frcnn.data.checking", language)
+
+
+def write_page(report: Report, folder: Path, language: Language = "en") -> Path:
     """Write check.html into a folder. Raises FrcnnError where the disk refuses."""
     path = make_folder(folder) / "check.html"
-    write_text(path, render(report))
+    write_text(path, render(report, words(language)))
     return path
 
 
-def render(report: Report) -> str:
+def render(report: Report, say: Texts) -> str:
     """The page; whatever is not our own markup is escaped."""
     summary = report.summary
     return render_page(
         "page.html.jinja",
         ("frcnn.data.checking", "."),
-        title=", ".join(Path(name).name for name in summary.sets) or "no data set",
+        say=say,
+        title=say("page.title", name=", ".join(Path(name).name or name for name in report.names)),
         places=[*zip(summary.sets, summary.formats, strict=True)],
-        tiles=_tiles(report),
+        tiles=_tiles(report, say),
         groups=_groups(report),
+        orange=css(ORANGE),
+        blue=css(BLUE),
+        most_names=NAMES,
         splits=list(summary.pictures),
         summary=summary,
         classes=_classes(summary),
-        charts=_charts(summary),
+        charts=_charts(summary, say),
     )
 
 
 def range_names(bars: Bars) -> list[str]:
     """What the bars are called: 0-7, 8-15, 512+."""
-    begins = (0, *bars.ends)
+    begins = (bars.begin, *bars.ends)
     names = [
         str(end - 1) if end - begin == 1 else f"{begin}-{end - 1}"
         for begin, end in zip(begins, bars.ends, strict=False)
@@ -60,24 +82,47 @@ def range_names(bars: Bars) -> list[str]:
     return [*names, f"{bars.ends[-1]}+"]
 
 
-def _tiles(report: Report) -> list[tuple[str, str]]:
-    """Numbers, and what they are of."""
+def _tiles(report: Report, say: Texts) -> list[tuple[str, str, str]]:
+    """Numbers, what they are of, and the colour that is worth a look."""
     summary = report.summary
-    tiles = (
-        counted(len(report.errors), "error"),
-        counted(len(report.warnings), "warning"),
-        counted(sum(summary.pictures.values()) + summary.pictures_in_no_split, "picture"),
-        counted(sum(summary.objects.values()), "object"),
-        counted(len(summary.classes), "class", "classes"),
-    )
-    return [(number, what) for number, what in map(str.split, tiles)]
+    numbers = {
+        "errors": len(report.errors),
+        "warnings": len(report.warnings),
+        "pictures": summary.all_pictures,
+        "objects": sum(summary.objects.values()),
+        "classes": len(summary.classes),
+    }
+    coloured = {"errors": "error", "warnings": "warning"}
+    return [
+        (f"{number:,}", say(f"tile.{name}"), coloured.get(name, "") if number else "")
+        for name, number in numbers.items()
+    ]
 
 
 def _groups(report: Report) -> list[Group]:
     found: dict[tuple[str, str], list[Finding]] = defaultdict(list)
     for finding in report.findings:
-        found[(finding.severity, finding.kind)].append(finding)
-    return [Group(*key, every[:SHOWN], max(0, len(every) - SHOWN)) for key, every in found.items()]
+        found[(finding.severity, finding.kind.replace(" ", "_"))].append(finding)
+    groups, left = [], PICTURES
+    for (severity, kind), every in found.items():
+        cards = _cards(every, min(left, PICTURES_OF_A_KIND))
+        left -= len(cards)
+        pictured = {id(card.finding) for card in cards}
+        rest = [finding for finding in every if id(finding) not in pictured]
+        groups.append(Group(severity, kind, cards, rest[: SHOWN - len(cards)], len(every)))
+    return groups
+
+
+def _cards(findings: Sequence[Finding], most: int) -> list[Card]:
+    """The first that can be drawn."""
+    cards: list[Card] = []
+    for finding in findings:
+        if len(cards) >= most:
+            break
+        picture = None if finding.drawing is None else draw_fault(finding.drawing)
+        if picture is not None:
+            cards.append(Card(finding, picture))
+    return cards
 
 
 def _classes(summary: Summary) -> list[dict[str, Any]]:
@@ -88,11 +133,11 @@ def _classes(summary: Summary) -> list[dict[str, Any]]:
     return [{"name": n, "total": totals[n], "counts": summary.classes[n], "share": totals[n] / most} for n in order]
 
 
-def _charts(summary: Summary) -> list[tuple[str, Markup]]:
+def _charts(summary: Summary, say: Texts) -> list[tuple[str, Markup]]:
     titles = {
-        "Objects in a picture": summary.objects_in_pictures,
-        "Sides of objects, pixels (of squares of their area)": summary.object_sides,
-        "Longer sides of pictures, pixels": summary.picture_sides,
+        say("chart.objects"): summary.objects_in_pictures,
+        say("chart.object_sides"): summary.object_sides,
+        say("chart.picture_sides"): summary.picture_sides,
     }
     return [(title, _chart(title, bars)) for title, bars in titles.items() if sum(bars.counts)]
 

@@ -11,13 +11,14 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from frcnn.data.checking.class_names import Slip
 from frcnn.data.checking.examination import ExaminedSet
 from frcnn.data.checking.layouts import OWN, to_numbers
 from frcnn.data.checking.statements import Listing
 
 
 class Deed(NamedTuple):
-    """Something that was done, or (`done` false) left as it is because nothing could be decided."""
+    """Something that was done, or (`done` false) left as it is, or out, because nothing could be decided."""
 
     file: Path
     line: int | None
@@ -37,6 +38,7 @@ class Plan:
     changed: Bool[np.ndarray, " G"]  # boxes that are written anew
     moved: Bool[np.ndarray, " G"]  # those whose outlines would not fit any more
     renamed: Mapping[str, str]  # classes
+    doubted: Mapping[str, str]  # classes that may be those misspelt
     left_out: set[int] = field(default_factory=set)  # pictures
     stored_anew: set[int] = field(default_factory=set)
     unlisted: set[Listing] = field(default_factory=set)
@@ -75,12 +77,12 @@ class Plan:
         """Of something that is left as it is."""
         self.deeds.append(Deed(file, line, kind, f"left as it is: {what}", done=False))
 
-    def tell_of_box(self, row: int, kind: str, what: str) -> None:
-        """Of a box that is written anew, or left out."""
+    def tell_of_box(self, row: int, kind: str, what: str, done: bool = True) -> None:
+        """Of a box that is written anew, or left out; not `done` where that is for want of knowing better."""
         said = self.one.said
         self.changed[row] = True
         whole = f"{said.object_name(row)}, the box {said.written_box(row)}: {what}"
-        self.tell(said.annotation_of(row), int(said.objects.line[row]), kind, whole)
+        self.deeds.append(Deed(said.annotation_of(row), int(said.objects.line[row]), kind, whole, done))
 
     def leave_out(self, number: int, kind: str, why: str) -> None:
         """A picture with its objects; told once, whatever else is wrong with it."""
@@ -97,10 +99,11 @@ class Plan:
         self.tell(self.one.said.pictures[number].path, None, kind, what)
 
 
-def begun_plan(one: ExaminedSet, misspelt: Mapping[str, str]) -> Plan:
-    """That leaves everything as it was meant, with its classes rightly spelt."""
+def begun_plan(one: ExaminedSet, misspelt: Mapping[str, Slip]) -> Plan:
+    """That leaves everything as it was meant, with its classes rightly spelt where that is beyond doubt."""
     seen = [look.seen if look is not None else (0, 0) for look in one.looks]
     objects = len(one.said.objects)
+    mine = {name: slip for name, slip in misspelt.items() if name in one.said.class_names}
     return Plan(
         one,
         sizes=np.array(seen, np.int64).reshape(-1, 2),
@@ -108,10 +111,11 @@ def begun_plan(one: ExaminedSet, misspelt: Mapping[str, str]) -> Plan:
         kept=np.ones(objects, bool),
         changed=np.array(one.boxes.wrong_scale | (one.boxes.layouts != OWN[one.said.kind])),
         moved=np.zeros(objects, bool),
-        renamed={wrong: right for wrong, right in misspelt.items() if _can_rename(one, wrong, right)},
+        renamed={name: slip.right for name, slip in mine.items() if slip.is_certain and _can_rename(one, slip)},
+        doubted={name: slip.right for name, slip in mine.items() if not slip.is_certain},
     )
 
 
-def _can_rename(one: ExaminedSet, wrong: str, right: str) -> bool:
+def _can_rename(one: ExaminedSet, slip: Slip) -> bool:
     """YOLO's classes are numbers, so the right one must have one there."""
-    return wrong in one.said.class_names and (one.said.kind != "yolo" or right in one.said.class_names)
+    return one.said.kind != "yolo" or slip.right in one.said.class_names

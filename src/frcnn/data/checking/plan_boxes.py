@@ -23,6 +23,7 @@ def plan_boxes(plan: Plan) -> None:
     for mistake in one.boxes.mistakes:
         what = f"{mistake.boxes} boxes converted from ({IN_WORDS[mistake.layout]})"
         plan.tell(mistake.file or one.said.source.root, mistake.line, "other layout", what)
+    _leave_out_doubtful(plan)
     for row in np.flatnonzero(one.boxes.wrong_scale & plan.kept).tolist():
         plan.tell_of_box(row, "fractions" if one.said.kind != "yolo" else "pixels", "converted")
     for row in np.flatnonzero((one.boxes.faults == TANGLED) & plan.kept).tolist():
@@ -32,9 +33,22 @@ def plan_boxes(plan: Plan) -> None:
 
 
 def plan_classes(plan: Plan) -> None:
-    """Tell which are called otherwise."""
+    """Tell which are called otherwise, and which ought perhaps to be."""
+    root = plan.one.said.source.root
     for wrong, right in plan.renamed.items():
-        plan.tell(plan.one.said.source.root, None, "misspelt class", f"the class {wrong!r} is called {right!r}")
+        plan.tell(root, None, "misspelt class", f"the class {wrong!r} is called {right!r}")
+    for wrong, right in plan.doubted.items():
+        plan.doubt(root, None, "misspelt class", f"is the class {wrong!r} meant, or {right!r}?")
+
+
+def _leave_out_doubtful(plan: Plan) -> None:
+    """A box that could be mended in two ways: what is only half known is not learnt."""
+    boxes = plan.one.boxes
+    for row in np.flatnonzero(boxes.doubtful & plan.kept).tolist():
+        kind = "outside" if boxes.faults[row] == OUTSIDE else "swapped corners"
+        written, other = IN_WORDS[int(boxes.layouts[row])], IN_WORDS[int(boxes.others[row])]
+        plan.tell_of_box(row, kind, f"left out: is it ({written}) or ({other})?", done=False)
+        plan.kept[row] = False
 
 
 def _clip(plan: Plan, sizes: Int[np.ndarray, "G 2"], least_side: float) -> None:

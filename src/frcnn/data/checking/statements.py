@@ -3,8 +3,9 @@
 N pictures, G objects, in flat arrays: a million objects are some sixty megabytes.
 """
 
+import math
 from array import array
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -21,6 +22,8 @@ from frcnn.data.yolo import YoloSet
 
 Size = tuple[int, int]  # (height, width)
 NO_LINE = 0
+COLUMNS = 7
+LONGEST_WRITTEN = 80  # letters: what stands in the place of a box may be anything
 
 
 class PictureSaid(NamedTuple):
@@ -81,10 +84,15 @@ class SetSaid:
     class_names: tuple[str, ...]
     listings: tuple[Listing, ...]
     findings: tuple[Finding, ...]
+    written: Mapping[int, str] = field(default_factory=dict)  # what stands for a box that is not made of numbers
+
+    def class_name(self, row: int) -> str:
+        """Of an object, as its file spells it."""
+        return self.class_names[int(self.objects.class_id[row])]
 
     def object_name(self, row: int) -> str:
         """What to call an object in a message; its file and line stand beside."""
-        name = self.class_names[int(self.objects.class_id[row])]
+        name = self.class_name(row)
         if self.kind == "coco":
             picture = self.pictures[int(self.objects.picture[row])].path.name
             return f"annotation {self.objects.identity[row]} ({name}, {picture})"
@@ -95,12 +103,19 @@ class SetSaid:
         return self.pictures[int(self.objects.picture[row])].annotation
 
     def written_box(self, row: int) -> str:
-        """A box in the numbers of its file."""
+        """A box in the numbers of its file, or what stands there in their place."""
+        if row in self.written:
+            return self.written[row]
         return f"({', '.join(f'{number:.8g}' for number in self.objects.numbers[row].tolist())})"
 
     def is_crowd(self) -> np.ndarray:
         """Which objects stand for many."""
         return (self.objects.flags & CROWD) != 0
+
+
+def shortened(text: str) -> str:
+    """The beginning of what stands in a file, to be searched for."""
+    return text if len(text) <= LONGEST_WRITTEN else f"{text[:LONGEST_WRITTEN]} ..."
 
 
 @dataclass
@@ -113,7 +128,8 @@ class Notes:
     findings: list[Finding] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._whole = array("q")  # seven numbers an object
+        self._whole = array("q")  # COLUMNS numbers an object
+        self._written: dict[int, str] = {}
         self._numbers = array("d")
 
     def class_number(self, name: str) -> int:
@@ -135,14 +151,17 @@ class Notes:
         class_line: int = NO_LINE,
         identity: int = NO_IDENTITY,
         flags: int = 0,
+        written: str = "",
     ) -> None:
-        """An object of a picture, with the numbers of its file."""
+        """An object of a picture, with the numbers of its file; `written` is kept where those are none."""
+        if not all(map(math.isfinite, numbers)):
+            self._written[len(self._whole) // COLUMNS] = shortened(written)
         self._whole.extend((picture, class_number, place, line, class_line, identity, flags))
         self._numbers.extend(numbers)
 
     def finished(self, source: VocSet | CocoSet | YoloSet, kind: Kind) -> SetSaid:
         """All statements of one data set."""
-        columns = np.array(self._whole, np.int64).reshape(-1, 7).T
+        columns = np.array(self._whole, np.int64).reshape(-1, COLUMNS).T
         picture, class_id, place, line, class_line, identity, flags = columns
         objects = ObjectsSaid(
             picture=picture.astype(np.int32),
@@ -162,4 +181,5 @@ class Notes:
             tuple(self.class_numbers),
             tuple(self.listings),
             tuple(self.findings),
+            self._written,
         )

@@ -1,7 +1,7 @@
 """How large a data set is, and what it holds."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,10 +19,11 @@ OBJECTS_BELOW = (1, 2, 3, 5, 9, 17, 33, 65)
 
 @dataclass(frozen=True)
 class Bars:
-    """How many values lie below each end (and not below the one before); the last has no end."""
+    """How many values lie below each end (and not below the one before, or `begin`); the last has no end."""
 
     ends: tuple[int, ...]
     counts: tuple[int, ...]
+    begin: int = 0  # of the first
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,11 @@ class Summary:
     object_sides: Bars  # of squares of their area
     objects_in_pictures: Bars
 
+    @property
+    def all_pictures(self) -> int:
+        """In whatever split, or none."""
+        return sum(self.pictures.values()) + self.pictures_in_no_split
+
     def to_dict(self) -> dict[str, Any]:
         """As JSON has it."""
         return asdict(self)
@@ -60,7 +66,7 @@ def summarise(examination: Examination) -> Summary:
     sizes, per_picture, sides = _sizes(examination), _per_picture(examination), _sides(examination)
     splits = [picture for one in examination.sets for picture in one.splits]
     return Summary(
-        sets=tuple(str(one.said.source.root) for one in examination.sets),
+        sets=examination.names,
         formats=tuple(one.said.kind for one in examination.sets),
         pictures={split: sum(split in of_picture for of_picture in splits) for split in by_split},
         objects={split: sum(counts.values()) for split, counts in by_split.items()},
@@ -74,7 +80,7 @@ def summarise(examination: Examination) -> Summary:
             "most": int(per_picture.max(initial=0)),
         },
         object_sizes={name: int(((sides >= low) & (sides < high)).sum()) for name, (low, high) in SIZES.items()},
-        picture_sides=_bars(sizes.max(axis=1, initial=0), _round_ends(sizes.max(axis=1, initial=0))),
+        picture_sides=_round_bars(sizes.max(axis=1, initial=0)),
         object_sides=_bars(sides, BELOW),
         objects_in_pictures=_bars(per_picture, OBJECTS_BELOW),
     )
@@ -117,9 +123,12 @@ def _bars(values: np.ndarray, ends: Sequence[int]) -> Bars:
     return Bars(tuple(ends), tuple(counts.tolist()))
 
 
-def _round_ends(values: Int[np.ndarray, " N"]) -> tuple[int, ...]:
-    """Some five ends in steps of 1, 2 or 5 times a power of ten: the names of more would not fit below their bars."""
+def _round_bars(values: Int[np.ndarray, " N"]) -> Bars:
+    """Some five in steps of 1, 2 or 5 times a power of ten: the names of more would not fit below their bars.
+
+    They begin where the values do.
+    """
     low, high = (int(values.min()), int(values.max())) if len(values) else (0, 0)
     step = next(f * 10**p for p in range(12) for f in (1, 2, 5) if (high - low) <= 4 * f * 10**p)
     first = low // step * step + step
-    return tuple(range(first, high + 1, step)) or (first,)
+    return replace(_bars(values, tuple(range(first, high + 1, step)) or (first,)), begin=first - step)

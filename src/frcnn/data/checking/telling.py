@@ -27,7 +27,8 @@ def print_report(report: Report) -> None:
     for table in summary_tables(report.summary):
         console.print(table)
         console.print()
-    for line in (*tell_sizes(report.summary), tell_verdict(report)):
+    sizes = tell_sizes(report.summary) if report.summary.all_pictures else ()
+    for line in (*sizes, tell_verdict(report)):
         console.print(line, markup=False)
 
 
@@ -47,9 +48,10 @@ def tell_findings(report: Report) -> Iterator[str]:
 
 def tell_verdict(report: Report) -> str:
     """One line about all of it."""
-    pictures = sum(report.summary.pictures.values()) + report.summary.pictures_in_no_split
+    pictures = report.summary.all_pictures
     found = f"{counted(len(report.errors), 'error')}, {counted(len(report.warnings), 'warning')}"
-    return printable(f"{', '.join(report.summary.sets)}: {found} in {counted(pictures, 'picture')}")
+    where = f" in {counted(pictures, 'picture')}" if pictures else "; there is no picture that could be checked"
+    return printable(f"{', '.join(report.names)}: {found}{where}")
 
 
 def tell_mended(mended: Mended) -> str:

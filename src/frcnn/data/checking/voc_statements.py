@@ -87,15 +87,16 @@ def _take_down_object(
         message = f"object {place} ({name}) has no <bndbox>: give it one, or take the object out"
         notes.findings.append(error("unreadable object", path, lines[element], message))
         return
-    tag = element.find("name")
+    tag, texts = element.find("name"), [text_of(box, corner) for corner in CORNERS]
     notes.add_object(
         picture,
         notes.class_number(name),
-        [number_of(text_of(box, corner)) for corner in CORNERS],
+        [number_of(text) for text in texts],
         place,
         lines[box],
         lines[tag] if tag is not None else NO_LINE,
         flags=DIFFICULT if text_of(element, "difficult").lower() in YES else 0,
+        written=f"({', '.join(text or 'nothing' for text in texts)})",
     )
 
 
@@ -141,7 +142,7 @@ def _find_unannotated(notes: Notes, voc: VocSet) -> None:
     left = sorted({path.name for path in voc.pictures.values() if path not in annotated})
     if left:
         message = f"{counted(len(left), 'picture')} without annotation ({some_names(left)}): annotate, or take out"
-        notes.findings.append(warning("picture without annotation", voc.folder / "JPEGImages", None, message))
+        notes.findings.append(warning("picture without annotation", voc.folder / "JPEGImages", None, message, left))
 
 
 def _find_unlisted(notes: Notes, voc: VocSet) -> None:
@@ -151,4 +152,4 @@ def _find_unlisted(notes: Notes, voc: VocSet) -> None:
         message = (
             f"{counted(len(left), 'annotation')} in no split ({some_names(left)}): list in ImageSets/Main, or take out"
         )
-        notes.findings.append(warning("annotation in no split", voc.folder / "Annotations", None, message))
+        notes.findings.append(warning("annotation in no split", voc.folder / "Annotations", None, message, left))

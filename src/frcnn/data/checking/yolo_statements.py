@@ -25,7 +25,7 @@ def take_down_yolo(yolo: YoloSet) -> SetSaid:
                 notes.listings.append(Listing(split, numbers[picture], place, line))
     if unlabelled:
         message = f"{counted(len(unlabelled), 'picture')} without a text file ({some_names(unlabelled)}): empty scenes?"
-        notes.findings.append(warning("picture without annotation", yolo.root, None, message))
+        notes.findings.append(warning("picture without annotation", yolo.root, None, message, unlabelled))
     _find_orphans(notes, yolo)
     return notes.finished(yolo, "yolo")
 
@@ -44,14 +44,15 @@ def _take_down_picture(notes: Notes, yolo: YoloSet, picture: Path, line: int | N
     is_there = picture.is_file()
     number = notes.add_picture(PictureSaid(picture, is_there, label, line, None))
     if label.is_file():
-        for item in _objects(notes, label):
-            _take_down_object(notes, yolo, label, number, item)
+        for item, text in _objects(notes, label):
+            _take_down_object(notes, yolo, label, number, item, text)
     elif is_there:
         unlabelled.append(picture.name)
     return number
 
 
-def _objects(notes: Notes, label: Path) -> Iterator[YoloObject]:
+def _objects(notes: Notes, label: Path) -> Iterator[tuple[YoloObject, str]]:
+    """With what stands in their lines."""
     try:
         lines = label.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError):
@@ -61,12 +62,12 @@ def _objects(notes: Notes, label: Path) -> Iterator[YoloObject]:
     for number, text in enumerate(lines, start=1):
         if text.strip():
             try:
-                yield read_object(label, number, text.split())
+                yield read_object(label, number, text.split()), text
             except DataError as refusal:
                 notes.findings.append(as_finding(refusal, "unreadable object", label))
 
 
-def _take_down_object(notes: Notes, yolo: YoloSet, label: Path, picture: int, item: YoloObject) -> None:
+def _take_down_object(notes: Notes, yolo: YoloSet, label: Path, picture: int, item: YoloObject, text: str) -> None:
     number = item.class_number
     if number < 0 or (yolo.names and number >= len(yolo.names)):
         known = f"the classes are 0 to {len(yolo.names) - 1}" if yolo.names else "classes count from 0"
@@ -76,7 +77,8 @@ def _take_down_object(notes: Notes, yolo: YoloSet, label: Path, picture: int, it
     x1, y1, x2, y2 = item.box
     class_number = number if yolo.names else notes.class_number(str(number))
     numbers = ((x1 + x2) / 2, (y1 + y2) / 2, x2 - x1, y2 - y1)
-    notes.add_object(picture, class_number, numbers, item.line, item.line, item.line)
+    written = text.split(maxsplit=1)[1].rstrip()
+    notes.add_object(picture, class_number, numbers, item.line, item.line, item.line, written=written)
 
 
 def _find_orphans(notes: Notes, yolo: YoloSet) -> None:
@@ -97,7 +99,7 @@ def _find_orphans(notes: Notes, yolo: YoloSet) -> None:
         message = (
             f"{counted(len(in_no_split), 'annotation')} in no split ({some_names(in_no_split)}): list, or take out"
         )
-        notes.findings.append(warning("annotation in no split", yolo.root, None, message))
+        notes.findings.append(warning("annotation in no split", yolo.root, None, message, in_no_split))
 
 
 def _labels_beside(yolo: YoloSet) -> list[Path]:

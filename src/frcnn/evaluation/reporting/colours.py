@@ -13,8 +13,3 @@ KIND_COLOURS: dict[str, Colour] = {
     Verdict.IGNORED.key: (170, 170, 170),
     "missed": (255, 130, 15),
 }
-
-
-def css(colour: Colour) -> str:
-    """As a style sheet writes it."""
-    return "rgb({}, {}, {})".format(*colour)

@@ -4,15 +4,15 @@ from typing import NamedTuple
 
 from markupsafe import Markup
 
+from frcnn.cropping import css
 from frcnn.drawing import class_colour
 from frcnn.evaluation.average_precision import VocResult
 from frcnn.evaluation.calibration import Calibration, CalibrationBin
 from frcnn.evaluation.operating_points import Operating, OperatingPoints
 from frcnn.evaluation.plots import most_objects
 from frcnn.evaluation.reporting.charts import Bar, curve, share_bars
-from frcnn.evaluation.reporting.colours import css
 from frcnn.evaluation.reporting.tables import three_digits
-from frcnn.evaluation.reporting.texts import Texts
+from frcnn.texts import Texts
 
 
 class CurveCard(NamedTuple):

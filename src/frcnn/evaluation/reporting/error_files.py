@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
+from frcnn.cropping import jpeg
 from frcnn.evaluation.error_types import Verdict
 from frcnn.evaluation.reporting.judged import KINDS, MISSED, Judged
-from frcnn.evaluation.reporting.pictures import draw, jpeg
+from frcnn.evaluation.reporting.pictures import draw
 from frcnn.files import make_folder, written_whole
 
 MOST_FILES = 10  # of each kind

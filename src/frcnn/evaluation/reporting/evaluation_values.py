@@ -3,17 +3,18 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from frcnn.cropping import css
 from frcnn.evaluation.analysis import Analysis
 from frcnn.evaluation.error_types import Fate, Verdict
-from frcnn.evaluation.reporting.colours import KIND_COLOURS, css
+from frcnn.evaluation.reporting.colours import KIND_COLOURS
 from frcnn.evaluation.reporting.curves import calibration_chart, curve_cards
 from frcnn.evaluation.reporting.judged import KINDS, MISSED, Judged, JudgedPicture
 from frcnn.evaluation.reporting.matrix import confusion_matrix, pairs_table
 from frcnn.evaluation.reporting.pictures import DrawnPicture, drawn
 from frcnn.evaluation.reporting.tables import class_table, coco_rows, error_table, recall_table, three_digits
-from frcnn.evaluation.reporting.texts import Texts
 from frcnn.evaluation.reporting.training_values import Named
 from frcnn.evaluation.results import Evaluation
+from frcnn.texts import Texts
 
 WORST_PICTURES = 6  # of each kind of error
 ORDINARY_PICTURES = 6
@@ -82,7 +83,7 @@ def picture_values(judged: Judged, say: Texts) -> dict[str, Any]:
         "legend": [(say(f"kind.{kind}"), css(KIND_COLOURS[kind])) for kind in _kinds_in(shown)],
         "missed_colour": css(KIND_COLOURS[MISSED]),
         "any_ignored": any(picture.with_fate(Fate.IGNORED) for picture in shown),
-        "shown_above": f"{judged.errors.threshold:.3f}",
+        "shown_from": f"{judged.errors.threshold:.3f}",
     }
 
 

@@ -11,7 +11,7 @@ from frcnn.drawing import Colour
 from frcnn.evaluation.confusion import Confusion
 from frcnn.evaluation.plots import MOST_CLASSES, most_objects
 from frcnn.evaluation.reporting.tables import Cell, Table, figure
-from frcnn.evaluation.reporting.texts import Texts
+from frcnn.texts import Texts
 
 LEGIBLE_CLASSES = 20  # in a matrix that is read as a whole
 MOST_PAIRS = 20

@@ -1,7 +1,6 @@
 """Pictures with what was found and what is there, and in words what is wrong: for the page and for errors/."""
 
 import base64
-import io
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,17 +8,17 @@ from dataclasses import dataclass
 from PIL import Image
 from torchvision.ops import box_iou
 
+from frcnn.cropping import jpeg
 from frcnn.data.pictures import read_picture
 from frcnn.drawing import IGNORED_COLOUR, WHITE, Labelled, draw_boxes, shortened
 from frcnn.errors import DataError
 from frcnn.evaluation.error_types import Fate, Verdict
 from frcnn.evaluation.reporting.colours import KIND_COLOURS
 from frcnn.evaluation.reporting.judged import KINDS, MISSED, JudgedPicture
-from frcnn.evaluation.reporting.texts import Texts
+from frcnn.texts import Texts
 
 PICTURE_SIDE = 640  # pixels of a drawn picture's long side
 LARGEST_ENLARGEMENT = 4
-JPEG_QUALITY = 80
 MOST_NAMED = 4  # errors in a caption
 ON_AN_OBJECT = (Verdict.CLASS.key, Verdict.BOTH.key)  # of another class: both are named
 OFF_THE_PLACE = (Verdict.LOCALISATION.key, Verdict.BOTH.key)  # how far is told
@@ -66,13 +65,6 @@ def draw(picture: JudgedPicture, kind: str | None = None) -> Image.Image | None:
         [_scaled(box, scale) for box in _solid(picture, kind)],
         [_scaled(box, scale) for box in _dashed(picture)],
     )
-
-
-def jpeg(image: Image.Image) -> bytes:
-    """The bytes of the file."""
-    data = io.BytesIO()
-    image.save(data, "JPEG", quality=JPEG_QUALITY, subsampling=0)  # whole colours: thin lines stay clean
-    return data.getvalue()
 
 
 def errors_in_words(picture: JudgedPicture, kind: str, say: Texts) -> str:

@@ -10,11 +10,12 @@ from frcnn.evaluation.history import read_history
 from frcnn.evaluation.reporting.error_files import write_error_pictures
 from frcnn.evaluation.reporting.evaluated import Evaluated
 from frcnn.evaluation.reporting.evaluation_values import evaluation_tiles, evaluation_values, picture_values
-from frcnn.evaluation.reporting.texts import Language, Texts, texts
+from frcnn.evaluation.reporting.texts import texts
 from frcnn.evaluation.reporting.training_values import settings, training_charts, training_tiles
 from frcnn.evaluation.results import write_evaluation
 from frcnn.files import write_text
 from frcnn.pages import render_page
+from frcnn.texts import Language, Texts
 
 NAME, ERRORS = "report.html", "errors"
 CONFIG, METRICS = "config.toml", "metrics.jsonl"  # of a run

@@ -3,14 +3,15 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from frcnn.cropping import css
 from frcnn.drawing import class_colour
 from frcnn.evaluation.analysis import Analysis
 from frcnn.evaluation.coco import CocoFigures
 from frcnn.evaluation.proposal_recall import ProposalRecall
-from frcnn.evaluation.reporting.colours import KIND_COLOURS, css
+from frcnn.evaluation.reporting.colours import KIND_COLOURS
 from frcnn.evaluation.reporting.judged import KINDS
-from frcnn.evaluation.reporting.texts import Texts
 from frcnn.evaluation.results import Evaluation, class_row, ranked
+from frcnn.texts import Texts
 
 CLASS_COLUMNS = (
     "voc07_ap", "voc_ap", "ap", "ap50", "ap_small", "ap_medium", "ap_large",

@@ -10,7 +10,7 @@ from markupsafe import Markup
 from frcnn.config import Config, TrainConfig
 from frcnn.evaluation.history import History, column
 from frcnn.evaluation.reporting.charts import Section, Series, line_chart, smoothed
-from frcnn.evaluation.reporting.texts import Texts
+from frcnn.texts import Texts
 
 LOSSES = ("total", "rpn_objectness", "rpn_box", "head_class", "head_box")
 OF_HEAD = LOSSES[3:]
