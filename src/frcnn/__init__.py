@@ -37,7 +37,7 @@ _ROOMS = {
     "build": "weights.build",
     "evaluate": "evaluation.run",
     "load": "predict",
-    "train": "training.loop",
+    "train": "training.begin",
 }
 _FOLDERS = ("ops", "weights")
 

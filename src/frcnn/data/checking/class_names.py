@@ -96,12 +96,14 @@ def _has_one_sign(word: str) -> bool:
 
 
 def _is_slip(name: str, other: str, counts: Mapping[str, int]) -> bool:
+    if counts[name] * ELSE_TIMES_MORE > counts[other]:  # the least that any slip takes, and the cheapest to see
+        return False
     first, second = _words_that_differ(name, other)
     lost, gained = difference(first, second)
     if not is_one_edit(first, second) or any(sign.isdigit() for sign in lost + gained):
         return False  # class 1 and class 2 are no slips of each other
     if _is_plural(first, second):
-        return counts[name] * ELSE_TIMES_MORE <= counts[other]
+        return True
     longest = max(len(first), len(second))
     if _has_one_sign(first) or _has_one_sign(second) or (longest < LEAST_REPLACED and len(lost) == len(gained) == 1):
         return False
