@@ -4,6 +4,7 @@ import pytest
 
 from frcnn.config import (
     changed_settings,
+    from_toml,
     load_config,
     load_preset,
     override,
@@ -38,6 +39,8 @@ def test_assignments_are_toml_values_or_bare_words():
         ("train.lrr=1", "did you mean train.lr?"),
         ("train.learning_rate=1", "did you mean train.lr?"),
         ("train.short_side=64", "did you mean model.input.short_side?"),
+        ("train.step_epochs=[8]", r"train\.step_epochs: lacks values: there are only 1$"),
+        ("train.step_epochs=[1, 2, 3, 4, 5]", r"train\.step_epochs = .*: must have at most 4 items, not 5$"),
         ("train.step_epochs=8", r"train\.step_epochs = 8: must be a list, such as \[8\]"),
         ("train.trackers=wandb", r"train\.trackers = 'wandb': must be a list, such as \[\"wandb\"\]"),
         ("train.lr=-1", "--set: train.lr = -1: must be greater than 0"),
@@ -84,12 +87,12 @@ def test_a_file_that_is_not_there_is_named_in_plain_words(tmp_path):
 def test_what_has_changed_is_said_key_by_key():
     before = override(load_preset("tiny"), ["train.lr=0.5", "train.weights=a.safetensors"])
     now = override(load_preset("tiny"), ["train.lr=0.25", "train.steps=7"])
-    assert changed_settings(to_toml(before), now) == [
-        "train.weights a.safetensors -> absent",
-        "train.lr 0.5 -> 0.25",
-        "train.steps absent -> 7",
-    ]
-    assert changed_settings(to_toml(now), now) == []
+    assert changed_settings(before, now) == {
+        "train.weights": "a.safetensors -> None",
+        "train.steps": "None -> 7",
+        "train.lr": "0.5 -> 0.25",
+    }
+    assert changed_settings(now, from_toml(to_toml(now), "test")) == {}
 
 
 def test_settings_that_clash_name_the_preset_they_clash_in():

@@ -300,14 +300,15 @@ def to_toml(config: Config) -> str:
     return tomli_w.dumps(config.model_dump(mode="json", exclude_none=True))
 
 
-def changed_settings(before: str, now: Config) -> list[str]:
-    """What a configuration, once written as TOML, has come to say otherwise: "key old -> new", in the keys' order."""
-    old, new = _by_key(tomllib.loads(before)), _by_key(tomllib.loads(to_toml(now)))
-    return [
-        f"{key} {old.get(key, 'absent')} -> {new.get(key, 'absent')}"
-        for key in {**old, **new}
-        if old.get(key) != new.get(key)
-    ]
+def from_toml(text: str, source: str) -> Config:
+    """What `to_toml` has written; `source` names it in the error. Raises ConfigError."""
+    return parse_config(tomllib.loads(text), source)
+
+
+def changed_settings(before: Config, now: Config) -> dict[str, str]:
+    """What is said otherwise: "old -> new" by key, in the order of the keys."""
+    old, new = (_by_key(config.model_dump(mode="json")) for config in (before, now))
+    return {key: f"{value} -> {new[key]}" for key, value in old.items() if new[key] != value}
 
 
 def _validated(
@@ -332,10 +333,12 @@ def _explain(first: ErrorDetails, kind: type[Section]) -> str:
     if first["type"] == "extra_forbidden":
         return f"{key}: no such key{_nearest(key, _field_names(kind))}"
     if first["type"] == "missing":
-        return f"{key}: is missing"
+        whole, _, place = key.rpartition(".")
+        return f"{whole}: lacks values: there are only {place}" if place.isdigit() else f"{key}: is missing"
     if first["type"] == "tuple_type":
         return f"{key} = {first['input']!r}: must be a list, such as [{json.dumps(first['input'], default=str)}]"
-    message = first["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
+    message = first["msg"].removeprefix("Value error, ").replace(" after validation", "")
+    message = message.replace("Input should be", "must be").replace("Tuple should have", "must have")
     return f"{key or 'model'} = {first['input']!r}: {message}" if key else message
 
 

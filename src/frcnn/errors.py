@@ -21,6 +21,10 @@ class ModelFileError(FrcnnError):
     """A file that is no model file of ours, or whose weights do not fit."""
 
 
+class DiskError(FrcnnError):
+    """What was to be kept cannot be written: the disk is full, or refuses."""
+
+
 class LoadingError(FrcnnError):
     """A process that loads pictures was ended from outside."""
 

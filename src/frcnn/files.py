@@ -10,14 +10,14 @@ from pathlib import Path
 
 from rich.filesize import decimal
 
-from frcnn.errors import FrcnnError, UsageError
+from frcnn.errors import DiskError, FrcnnError, UsageError
 
 
 @contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
     """Yield a path beside `path` to write to; on success it takes the place of `path`, on failure it is gone.
 
-    Raises FrcnnError, naming `path`, where the disk refuses (full, read-only, no permission).
+    Raises DiskError, naming `path`, where the disk refuses (full, read-only, no permission).
     """
     aside = _file_beside(path)
     try:
@@ -27,7 +27,7 @@ def written_whole(path: Path) -> Iterator[Path]:
         aside.replace(path)
         _flush(path.parent)  # the rename itself must survive a power cut
     except OSError as error:
-        raise FrcnnError(f"{path}: cannot be written ({error.strerror or error})") from error
+        raise DiskError(f"{path}: cannot be written ({error.strerror or error})") from error
     finally:
         aside.unlink(missing_ok=True)
 
@@ -46,11 +46,11 @@ def remove_torn_files(folder: Path, names: Sequence[str]) -> None:
 
 
 def make_folder(folder: Path) -> Path:
-    """Make `folder` and what lies above it, where absent. Raises FrcnnError, naming it, where that cannot be."""
+    """Make `folder` and what lies above it, where absent. Raises DiskError, naming it, where that cannot be."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise FrcnnError(f"{folder}: cannot be made ({error.strerror or error})") from error
+        raise DiskError(f"{folder}: cannot be made ({error.strerror or error})") from error
     return folder
 
 
@@ -91,7 +91,7 @@ def _file_beside(path: Path) -> Path:
     try:
         descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
     except OSError as error:
-        raise FrcnnError(f"{path}: cannot be written ({error.strerror})") from error
+        raise DiskError(f"{path}: cannot be written ({error.strerror})") from error
     os.close(descriptor)
     return Path(name)
 
@@ -136,7 +136,7 @@ def folder_written_whole(folder: Path) -> Iterator[Path]:
     try:
         aside = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}.", suffix=".part"))
     except OSError as error:
-        raise FrcnnError(f"{folder}: cannot be written ({error.strerror})") from error
+        raise DiskError(f"{folder}: cannot be written ({error.strerror})") from error
     try:
         whole = aside / folder.name  # a folder of its own, which has the permissions any new folder gets
         whole.mkdir()

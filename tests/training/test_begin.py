@@ -69,12 +69,21 @@ def test_resume_without_a_run_is_refused_and_leaves_nothing(voc_set, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-def test_settings_that_have_changed_in_between_are_said(voc_set, tmp_path):
+def test_settings_that_have_changed_in_between_are_refused_or_said(voc_set, tmp_path):
+    """Places in a schedule are counted by them: another number of epochs would be another run from its beginning."""
     run(voc_set, tmp_path / "run", "train.epochs=1")
     path = tmp_path / "run" / "config.toml"
-    path.write_text(path.read_text().replace("\nepochs = 1\n", "\nepochs = 2\n"))
+    before = path.read_text()
+    path.write_text(before.replace("\nepochs = 1\n", "\nepochs = 2\n"))
+    refused = (
+        r"run.config\.toml: has changed since step_00000002\.safetensors was written \(train\.epochs 1 -> 2\), and a run "
+        "keeps its settings: undo that, or start a new run with --weights and another --out$"
+    )
+    with pytest.raises(UsageError, match=refused):
+        run(voc_set, tmp_path / "run", resume=True)
+    path.write_text(before.replace("checkpoint_every = 500", "checkpoint_every = 7"))
     said = run(voc_set, tmp_path / "run", resume=True)
-    assert "Settings that have changed since: train.epochs 1 -> 2.\n" in said
+    assert "Settings that have changed since: train.checkpoint_every 500 -> 7.\n" in said
     assert "have changed" not in run(voc_set, tmp_path / "run", resume=True)
 
 

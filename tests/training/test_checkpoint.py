@@ -4,7 +4,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from frcnn.errors import FrcnnError
+from frcnn.errors import DiskError, FrcnnError
 from frcnn.training import checkpoint
 from frcnn.training.checkpoint import Progress, load_state, newest_state, save_state, states
 
@@ -109,21 +109,23 @@ def test_a_full_disk_is_named(tmp_path, monkeypatch):
         raise SafetensorError("I/O error: No space left on device (os error 28)")
 
     monkeypatch.setattr(checkpoint, "save_file", full)
-    anew = r"step_00000001\.safetensors: cannot be written .*No space left.*: make room.*--resume begins anew"
-    with pytest.raises(FrcnnError, match=anew):
-        save_state(tmp_path, *trained(), Progress(step=1))
+
+    def save(step):
+        save_state(tmp_path, *trained(), Progress(step=step))
+
+    with pytest.raises(DiskError, match=r"step_00000001\.safetensors: cannot be written .*No space left"):
+        save(1)
     monkeypatch.undo()
-    save_state(tmp_path, *trained(), Progress(step=1))
+    save(1)
     monkeypatch.setattr(checkpoint, "save_file", full)
-    from_before = r"step_00000002\.safetensors: .*: make room.*--resume goes on from step_00000001\.safetensors$"
-    with pytest.raises(FrcnnError, match=from_before):
-        save_state(tmp_path, *trained(), Progress(step=2))
+    with pytest.raises(DiskError, match=r"step_00000002\.safetensors: cannot be written"):
+        save(2)
     assert [path.name for path in tmp_path.iterdir()] == ["step_00000001.safetensors"]
 
 
 def test_a_folder_that_cannot_be_is_named(tmp_path):
     (tmp_path / "state").touch()
-    with pytest.raises(FrcnnError, match=r"state: cannot be made \(.*\): make room, or mend the disk"):
+    with pytest.raises(DiskError, match=r"state: cannot be made \(.*\)"):
         save_state(tmp_path / "state", *trained(), Progress(step=1))
 
 

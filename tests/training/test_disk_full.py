@@ -143,7 +143,8 @@ def test_a_log_that_finds_no_room(data, tmp_path, disk, undisturbed) -> None:
     fill(folder / "filler")
     status, said = ended(process)
     assert status == 1
-    assert complaint(said) == f"frcnn: {out / 'metrics.jsonl'}: cannot be written (No space left on device)"
+    way_on = "make room, or mend the disk; then --resume goes on from step_00000020.safetensors"
+    assert complaint(said) == f"frcnn: {out / 'metrics.jsonl'}: cannot be written (No space left on device): {way_on}"
     assert 20 < max(steps(out)) < 40
     assert [path.name for path in states(out / "state")] == ["step_00000020.safetensors"]
     assert parts(out) == []

@@ -10,7 +10,7 @@ from safetensors import safe_open
 from small_runs import lines, run
 
 from frcnn.config import load_config, load_preset, override, preset_names
-from frcnn.errors import EndedProcessError, FrcnnError, Terminated
+from frcnn.errors import DiskError, EndedProcessError, FrcnnError, Terminated
 from frcnn.model import head
 from frcnn.training import loop
 from frcnn.training.failure import replay
@@ -335,6 +335,43 @@ def test_exact_training_learns_otherwise_and_says_so(voc_set, tmp_path):
     assert joint[0]["total"] == exact[0]["total"]
     of_joint, of_exact = (tensors(tmp_path / s / "last.safetensors") for s in ("joint", "exact"))
     assert not torch.equal(of_joint["rpn.deltas.weight"], of_exact["rpn.deltas.weight"])
+
+
+@pytest.mark.parametrize("with_states", [True, False])
+def test_a_disk_that_refuses_anything_says_how_to_go_on(voc_set, tmp_path, monkeypatch, with_states):
+    def full(*_):
+        raise DiskError("last.safetensors: cannot be written (No space left on device)")
+
+    monkeypatch.setattr(loop, "save_model", full)
+    if not with_states:
+        monkeypatch.setattr(loop, "save_state", lambda *_: None)
+    there = "goes on from step_00000002.safetensors" if with_states else "begins anew, as there is no state yet"
+    said = rf"\(No space left on device\): make room, or mend the disk; then --resume {there}$"
+    with pytest.raises(DiskError, match=said):
+        run(voc_set, tmp_path / "run", "train.steps=2", "data.validation=0")
+
+
+def test_the_end_of_loading_does_not_pass_over_a_second_ctrl_c(voc_set, tmp_path, monkeypatch):
+    """It meets the end of the processes that load pictures, which is under way for the first one."""
+    ended = []
+
+    def steps(*_, **__):
+        try:
+            while True:
+                yield []
+        finally:
+            ended.append(True)
+            raise KeyboardInterrupt
+
+    def first(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(loop, "steps", steps)
+    monkeypatch.setattr(loop, "train_step", first)
+    with pytest.raises(KeyboardInterrupt):
+        run(voc_set, tmp_path / "run", "train.steps=2")
+    assert ended == [True]
+    assert [path.name for path in (tmp_path / "run" / "state").iterdir()] == ["step_00000000.safetensors"]
 
 
 def test_a_step_that_ctrl_c_met_is_in_the_log(voc_set, tmp_path, monkeypatch):

@@ -160,6 +160,12 @@ class TestResuming:
         with pytest.raises(UsageError, match=f"own settings, and {re.escape(named)} is none of them"):
             settle("tiny", out, resume=True, **arguments)
 
+    def test_of_a_key_that_stands_twice_the_last_has_its_way_as_it_had(self, tmp_path: Path) -> None:
+        out = a_run(tmp_path / "run", "train.lr=0.5")
+        assert asked(out, "train.lr=0.25", "train.lr=0.5", resume=True) == load_config(out / "config.toml")
+        with pytest.raises(UsageError, match=r"train\.lr=0\.25 is none of them"):
+            asked(out, "train.lr=0.5", "train.lr=0.25", resume=True)
+
     def test_what_moves_no_weight_may_change(self, tmp_path: Path) -> None:
         """Fewer processes that load, after memory ran out."""
         out = a_run(tmp_path / "run", "train.lr=0.5", "data.workers=4")

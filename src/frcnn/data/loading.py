@@ -110,7 +110,7 @@ def batches(
         yield from step
 
 
-def evaluation_batches(dataset: Dataset, batch_size: int, workers: int = 0) -> Iterator[Batch]:
+def evaluation_batches(dataset: Dataset, batch_size: int, workers: int = 0) -> Generator[Batch, None, None]:
     """Every picture once, in the data set's order, as it is, with all its objects. Raises DataError."""
     numbers = cut(range(len(dataset)), batch_size)
     parts = (Part([Order(i) for i in batch]) for batch in numbers)

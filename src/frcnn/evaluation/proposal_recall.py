@@ -6,6 +6,7 @@ G objects, P proposals of a picture, N counts.
 import copy
 import json
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -96,8 +97,9 @@ def proposal_recall(
     proposing = with_proposals(model, max(counts))
     rpn = proposing.config.rpn
     tally = RecallTally(counts)
-    with evaluation_mode(model), autocast(device, precision):
-        for batch in evaluation_batches(dataset, 1, workers):
+    batches = evaluation_batches(dataset, 1, workers)
+    with closing(batches), evaluation_mode(model), autocast(device, precision):
+        for batch in batches:
             proposals = proposing.proposals(batch.images_on(device), rpn.before_nms_test, rpn.after_nms_test)
             for target, of_picture in zip(batch.targets, proposals, strict=True):
                 tally.add(target, of_picture.cpu())

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -122,8 +123,9 @@ def evaluate_model(
     device, number = next(model.parameters()).device, next(model.parameters()).dtype
     generator = torch.Generator().manual_seed(seed)
     tally, total = _Tally(RecallTally(counts_up_to(model.config.rpn.after_nms_test))), len(dataset.examples)
-    with evaluation_mode(model), autocast(device, precision):
-        for batch in evaluation_batches(dataset, batch_size, workers):
+    batches = evaluation_batches(dataset, batch_size, workers)
+    with closing(batches), evaluation_mode(model), autocast(device, precision):
+        for batch in batches:
             images = [image.to(number) for image in batch.images_on(device)]
             _detect(model, images, batch.targets, tally)
             if with_losses:

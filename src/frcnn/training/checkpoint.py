@@ -13,7 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from frcnn.errors import FrcnnError
+from frcnn.errors import DiskError, FrcnnError
 from frcnn.files import make_folder, written_whole
 
 KEPT = 2
@@ -45,7 +45,7 @@ def save_state(
     progress: Progress,
     average: nn.Module | None = None,
 ) -> Path:
-    """Write the state of this step and remove all but the last two. Raises FrcnnError where the disk refuses.
+    """Write the state of this step and remove all but the last two. Raises DiskError where the disk refuses.
 
     `average`: the mean of the weights, where one is kept.
     """
@@ -64,18 +64,12 @@ def save_state(
 
 
 def _write(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
-    """Raises FrcnnError with what to do, where the disk refuses."""
-    try:
-        make_folder(path.parent)
-        with written_whole(path) as aside:
-            try:
-                save_file(tensors, aside, metadata=metadata)
-            except SafetensorError as error:
-                raise FrcnnError(f"{path}: cannot be written ({error})") from error
-    except FrcnnError as error:
-        before = newest_state(path.parent)
-        there = f"goes on from {before.name}" if before else "begins anew, as there is no state before it"
-        raise FrcnnError(f"{error}: make room, or mend the disk; then --resume {there}") from error
+    make_folder(path.parent)
+    with written_whole(path) as aside:
+        try:
+            save_file(tensors, aside, metadata=metadata)
+        except SafetensorError as error:
+            raise DiskError(f"{path}: cannot be written ({error})") from error
 
 
 def states(folder: Path) -> list[Path]:

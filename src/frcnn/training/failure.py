@@ -17,7 +17,7 @@ from frcnn.config import Config, InputConfig, parse_config
 from frcnn.data.loading import Batch
 from frcnn.data.order import Order, Part
 from frcnn.device import Precision, autocast
-from frcnn.errors import FrcnnError
+from frcnn.errors import DiskError, FrcnnError
 from frcnn.files import make_folder, written_whole
 from frcnn.model.detector import FasterRCNN
 from frcnn.ops.losses import at_least_one
@@ -76,7 +76,7 @@ def keep(folder: Path, failed: FailedStep) -> None:
         try:
             save_file(tensors, aside, _metadata(failed))
         except SafetensorError as error:
-            raise FrcnnError(f"{folder}: cannot be written ({error})") from error
+            raise DiskError(f"{folder}: cannot be written ({error})") from error
     for buffer in failed.model.buffers():
         buffer.nan_to_num_()  # live batch norm has met the batch already; training, and `replay`, do not read these
     save_model(failed.model, folder / MODEL)
@@ -96,8 +96,9 @@ def read(folder: Path) -> FailedStep:
 def replay(folder: Path) -> NamedLosses:
     """The losses that a failed run spoke of, computed again as it did: the same bytes on the same machine.
 
-    `folder` is the one that the run spoke of, or holds those of all its processes, whose losses together are the same
-    but for rounding. Gradients can be computed from them. Raises FrcnnError where it holds none.
+    `folder` is the one that the run spoke of. Of several processes it holds a folder for each, and their losses
+    together are the same but for rounding; those of one are its own share. Gradients can be computed from them.
+    Raises FrcnnError where it holds none.
     """
     with torch.random.fork_rng(range(torch.cuda.device_count())):  # whoever looks has seeds of their own
         return losses_of(read(folder))

@@ -13,7 +13,7 @@ from rich.progress import BarColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 
 from frcnn.config import Config
-from frcnn.errors import FrcnnError
+from frcnn.errors import DiskError
 from frcnn.evaluation.history import read_metrics
 from frcnn.files import write_text
 from frcnn.training.checkpoint import Progress
@@ -40,7 +40,7 @@ class MetricsFile:
             with self.path.open("a", encoding="utf-8") as file:
                 file.write(_as_line(line))
         except OSError as error:
-            raise FrcnnError(f"{self.path}: cannot be written ({error.strerror})") from error
+            raise DiskError(f"{self.path}: cannot be written ({error.strerror})") from error
         return line
 
 

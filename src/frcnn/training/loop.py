@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import NamedTuple, NoReturn
 
 import torch
@@ -13,12 +13,12 @@ from frcnn.config import Config, to_toml
 from frcnn.data.dataset import Dataset
 from frcnn.data.loading import Batch, steps
 from frcnn.data.order import Chances
-from frcnn.errors import DataError, EndedProcessError, FrcnnError, LoadingError
+from frcnn.errors import DataError, DiskError, EndedProcessError, FrcnnError, LoadingError
 from frcnn.evaluation.run import evaluate_model
 from frcnn.files import remove_torn_files, write_text
 from frcnn.interrupts import interrupts_held, interrupts_ignored
 from frcnn.training.best import Score, take_if_best
-from frcnn.training.checkpoint import save_state
+from frcnn.training.checkpoint import newest_state, save_state
 from frcnn.training.diagnosis import Failure, calmer, describe_failure, is_finite, weights_of
 from frcnn.training.failure import FailedStep, folder_of, forget_failure, keep
 from frcnn.training.log import Display
@@ -60,8 +60,17 @@ def run_training(run: Training, console: Console, *, resume: bool) -> None:
             if run.progress.step > 0 or isinstance(reason, KeyboardInterrupt):
                 leave_state(run, display)
             raise
+        except DiskError as error:
+            raise DiskError(f"{error}: {way_on(run)}") from error
         leave_report(run, display)
         display.say(f"Done: {run.out}")
+
+
+def way_on(run: Training) -> str:
+    """What to do where the disk refuses."""
+    state = newest_state(run.out / "state")
+    there = f"goes on from {state.name}" if state else "begins anew, as there is no state yet"
+    return f"make room, or mend the disk; then --resume {there}"
 
 
 def leave_state(run: Training, display: Display) -> None:
@@ -97,25 +106,24 @@ def train_stage(run: Training, display: Display) -> None:
     while progress.step < stage.end and not progress.ended_early:
         epoch, done = divmod(progress.step - stage.first, run.steps_per_epoch)
         waiting = time.perf_counter()
-        batches = training_steps(run, epoch, skip=done)
-        for batch in batches:
-            with interrupts_held():
-                with taken_back_in_vain(run.model):
-                    step = train_step(run, batch)
-                progress.step += 1
-                seconds = time.perf_counter() - waiting
-                progress.seconds += seconds
-                speed = step.pictures / seconds
-                display.step(progress.step, f"loss {step.loss:.3f}  {speed:.1f} images/s")
-                if progress.step % settings.log_every == 0:  # a resumed training doesn't do this step again
-                    log_step(run, step.losses, step.rate, step.gradient_norm, speed)
-            if progress.step % settings.checkpoint_every == 0:
-                check_weights(run)
-                keep_state(run)
-            if progress.step == stage.end:
-                break
-            waiting = time.perf_counter()
-        batches.close()  # here, where a Ctrl-C that met it is not lost
+        with closing(training_steps(run, epoch, skip=done)) as batches:  # or a Ctrl-C that met their end were lost
+            for batch in batches:
+                with interrupts_held():
+                    with taken_back_in_vain(run.model):
+                        step = train_step(run, batch)
+                    progress.step += 1
+                    seconds = time.perf_counter() - waiting
+                    progress.seconds += seconds
+                    speed = step.pictures / seconds
+                    display.step(progress.step, f"loss {step.loss:.3f}  {speed:.1f} images/s")
+                    if progress.step % settings.log_every == 0:  # a resumed training doesn't do this step again
+                        log_step(run, step.losses, step.rate, step.gradient_norm, speed)
+                if progress.step % settings.checkpoint_every == 0:
+                    check_weights(run)
+                    keep_state(run)
+                if progress.step == stage.end:
+                    break
+                waiting = time.perf_counter()
         finish_epoch(run, display)
     check_weights(run)
     finish_epoch(run, display, last=True)
@@ -220,7 +228,7 @@ def fail_step(
     taken, weights = run.progress.step, weights_of(run.model)
     failure = Failure(taken + 1, losses, gradient_norm, rate, run.norms, weights, is_first=taken == run.stage.first)
     pictures = [path for batch in batches for path in batch.pictures]
-    said = describe_failure(failure, run.config.train, pictures, folder)
+    said = describe_failure(failure, run.config.train, pictures, run.out / "failure")  # of all processes together
     try:
         keep(folder, failed_step(run, batches, said))
     except FrcnnError as error:  # a full disk must not hide what happened

@@ -14,7 +14,7 @@ from torch.distributed import Store  # pyright: ignore[reportPrivateImportUsage]
 
 from frcnn.data.order import Share
 from frcnn.device import choose_device
-from frcnn.errors import EndedProcessError, FrcnnError, Terminated, UsageError
+from frcnn.errors import EndedProcessError, Terminated, UsageError
 from frcnn.interrupts import interrupts_ignored
 from frcnn.ops.losses import Normaliser, at_least_one
 from frcnn.training.joining import join, words_of_this_start
@@ -94,15 +94,19 @@ def one_fate(fabric: Fabric) -> Iterator[None]:
             yield
     except EndedProcessError:
         raise
-    except (RuntimeError, FrcnnError, KeyboardInterrupt) as error:
+    except (Exception, KeyboardInterrupt) as error:
         if isinstance(error, RuntimeError | Terminated) and (reason := _what_ended_another(store, error)):
             raise EndedProcessError(reason) from error
         if not isinstance(error, RuntimeError):
             with suppress(RuntimeError):  # where the store is gone, nobody listens
-                store.set(
-                    "error", f"process {fabric.global_rank} of {fabric.world_size}: {str(error) or 'interrupted'}"
-                )
+                store.set("error", f"process {fabric.global_rank} of {fabric.world_size}: {_in_words(error)}")
         raise
+
+
+def _in_words(error: BaseException) -> str:
+    if isinstance(error, KeyboardInterrupt):
+        return "terminated" if isinstance(error, Terminated) else "interrupted"
+    return str(error) or type(error).__name__
 
 
 def _what_ended_another(store: Store, error: BaseException) -> str | None:

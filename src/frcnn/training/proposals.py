@@ -5,6 +5,7 @@ where a picture has fewer, the rest is NaN. It is mapped into memory: what is no
 """
 
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -40,10 +41,11 @@ def write_proposals(
     make_folder(path.parent)
     device, number_type = next(model.parameters()).device, next(model.parameters()).dtype
     model.eval()
-    with written_whole(path) as aside, aside.open("wb") as file, autocast(device, precision):
+    batches = evaluation_batches(dataset, 1, workers)
+    with closing(batches), written_whole(path) as aside, aside.open("wb") as file, autocast(device, precision):
         header = {"descr": "<f4", "fortran_order": False, "shape": (len(dataset), per_image, 4)}
         np.lib.format.write_array_header_1_0(file, header)
-        for number, batch in enumerate(evaluation_batches(dataset, 1, workers)):
+        for number, batch in enumerate(batches):
             images = [image.to(number_type) for image in batch.images_on(device)]
             (boxes,) = model.proposals(images, BEFORE_NMS, per_image)
             rows = np.full((per_image, 4), np.nan, dtype="<f4")

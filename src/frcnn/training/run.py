@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -12,11 +12,11 @@ import torch
 from lightning_fabric import Fabric
 from torch import nn
 
-from frcnn.config import Config, changed_settings, to_toml
+from frcnn.config import Config, changed_settings, from_toml, to_toml
 from frcnn.data.dataset import Dataset, training_splits
 from frcnn.data.order import number_of_batches
 from frcnn.device import Precision
-from frcnn.errors import FrcnnError
+from frcnn.errors import FrcnnError, UsageError
 from frcnn.model.detector import FasterRCNN
 from frcnn.predict import open_model
 from frcnn.training.averaging import AverageModel
@@ -27,6 +27,7 @@ from frcnn.training.objectives import Objective
 from frcnn.training.optim import build_optimizer
 from frcnn.training.proposals import WrittenProposals
 from frcnn.training.schedules import Stage, stages_of, take_weights, train_only
+from frcnn.training.settings import FREE_WHEN_RESUMED
 from frcnn.training.synced_batch_norm import synced
 from frcnn.weights.build import assemble, starting_weights
 from frcnn.weights.fine_tune import Kept, fine_tuned
@@ -49,7 +50,7 @@ class Training:
     begin_anew: Callable[[], FasterRCNN]  # the model as it was before the first step
     kept: Kept | None = None  # what a continued detector has kept of its head
     progress: Progress = field(default_factory=Progress)
-    changed: Sequence[str] = ()  # settings that are others than when the state was written
+    changed: Mapping[str, str] = field(default_factory=dict)  # settings that are others than when the state was written
     trainable: frozenset[str] = field(init=False)  # names of the weights that may learn, whatever the stage
     is_halfway: bool = False  # between two places that can be gone on from
     log: Log = field(init=False)
@@ -142,10 +143,20 @@ def take_up(run: Training, state: Path) -> None:
             "the same order, or start a new run with --weights and another --out"
         )
     if run.progress.settings:  # else the state is older than this
-        run.changed = changed_settings(run.progress.settings, run.config)
+        run.changed = changed_settings(from_toml(run.progress.settings, str(state)), run.config)
+    if bound := {key: change for key, change in run.changed.items() if key not in FREE_WHEN_RESUMED}:
+        raise UsageError(
+            f"{run.out / 'config.toml'}: has changed since {state.name} was written ({listed(bound)}), and a run "
+            "keeps its settings: undo that, or start a new run with --weights and another --out"
+        )
     run.progress.settings = fresh.settings
     enter_stage(run)
     load_state(state, run.model, run.optimizer, run.average.model if run.average else None)
+
+
+def listed(changes: Mapping[str, str]) -> str:
+    """Changed settings in a line."""
+    return ", ".join(f"{key} {change}" for key, change in changes.items())
 
 
 def fingerprint(dataset: Dataset) -> str:

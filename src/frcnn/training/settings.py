@@ -65,6 +65,7 @@ def _settings_of(
 ) -> Config:
     """What the run's folder says. Raises UsageError where something else is asked for."""
     stored = load_config(out / "config.toml")
+    assignments = list({_key(assignment): assignment for assignment in assignments}.values())  # the last has its way
     config = override(stored, [assignment for assignment in assignments if _key(assignment) in FREE_WHEN_RESUMED])
     if config.preset != preset:
         raise UsageError(f"{out}: is a run of preset {config.preset}, not {preset}: name that one")

@@ -4,14 +4,13 @@ import math
 import os
 from pathlib import Path
 
-from frcnn.config import Config
 from frcnn.data.anchor_fit import fit_in_training
 from frcnn.data.order import piece_size
 from frcnn.evaluation.results import Evaluation
 from frcnn.naming import counted
 from frcnn.training.log import Display
 from frcnn.training.optim import base_learning_rate
-from frcnn.training.run import Training
+from frcnn.training.run import Training, listed
 
 
 def announce(run: Training, display: Display, *, resume: bool) -> None:
@@ -21,7 +20,7 @@ def announce(run: Training, display: Display, *, resume: bool) -> None:
     if resume:
         display.say(f"Resuming {_place(run)}.")
     if run.changed:
-        display.say(f"Settings that have changed since: {', '.join(run.changed)}.")
+        display.say(f"Settings that have changed since: {listed(run.changed)}.")
     display.say(_data_in_a_line(run))
     if run.kept is not None:
         display.say(run.kept.describe())
@@ -136,12 +135,8 @@ def _layers_in_a_line(run: Training) -> str:
     everything = sum(value.numel() for value in run.model.parameters())
     built = max(backbone.taps) + 1
     stages = f"{min(backbone.frozen_stages, built)} of {built} stages are frozen"
-    neck = f", {backbone.neck_norm} norm in the neck" if backbone.neck == "fpn" and backbone.neck_norm != "none" else ""
-    norm = f"{backbone.batch_norm}{_over_how_many(run.config) if backbone.batch_norm == 'live' else ''}"
+    live = f"live over {counted(piece_size(run.config.train.batch_size, run.config.train.accumulate), 'picture')}"
+    norm = live if backbone.batch_norm == "live" else backbone.batch_norm
+    in_the_neck = {"none": "", "group": ", group norm in the neck", "batch": f", in the neck {live}"}
+    neck = in_the_neck[backbone.neck_norm] if backbone.neck == "fpn" else ""
     return f"{learning:,} of {everything:,} weights learn; {stages}; batch norm: {norm}{neck}"
-
-
-def _over_how_many(config: Config) -> str:
-    """What live statistics are taken over."""
-    together = piece_size(config.train.batch_size, config.train.accumulate)
-    return f" over {together} picture{'' if together == 1 else 's'}"

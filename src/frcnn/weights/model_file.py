@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from frcnn.config import ModelConfig, parse_model_config
-from frcnn.errors import FrcnnError, ModelFileError, UsageError
+from frcnn.errors import DiskError, ModelFileError, UsageError
 from frcnn.files import written_whole
 from frcnn.model.detector import FasterRCNN
 from frcnn.model.zoo import build_from_config
@@ -41,7 +41,7 @@ def save_model(model: FasterRCNN, path: str | Path) -> None:
             save_file(tensors, aside, metadata)
             _order_metadata(aside)
         except SafetensorError as error:
-            raise FrcnnError(f"{path}: cannot be written ({error})") from error
+            raise DiskError(f"{path}: cannot be written ({error})") from error
 
 
 def load_model(path: str | Path) -> FasterRCNN:
