@@ -76,8 +76,8 @@ def test_settings_that_have_changed_in_between_are_refused_or_said(voc_set, tmp_
     before = path.read_text()
     path.write_text(before.replace("\nepochs = 1\n", "\nepochs = 2\n"))
     refused = (
-        r"run.config\.toml: has changed since step_00000002\.safetensors was written \(train\.epochs 1 -> 2\), and a run "
-        "keeps its settings: undo that, or start a new run with --weights and another --out$"
+        r"run.config\.toml: has changed since step_00000002\.safetensors was written \(train\.epochs 1 -> 2\), and "
+        "a run keeps its settings: undo that, or start a new run with --weights and another --out$"
     )
     with pytest.raises(UsageError, match=refused):
         run(voc_set, tmp_path / "run", resume=True)
