@@ -183,6 +183,11 @@ def test_steps_instead_of_epochs(voc_set, tmp_path):
     assert lines(tmp_path / "run")[-1]["event"] == "evaluation"
 
 
+def test_the_last_step_is_in_the_log_whatever_is_left_out(voc_set, tmp_path):
+    run(voc_set, tmp_path / "run", "train.steps=7", "train.log_every=3")
+    assert [line["step"] for line in lines(tmp_path / "run", "step")] == [3, 6, 7]
+
+
 def test_bfloat16_trains(voc_set, tmp_path):
     """Row 28."""
     run(voc_set, tmp_path / "run", "train.epochs=1", precision="bfloat16")

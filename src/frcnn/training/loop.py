@@ -116,7 +116,8 @@ def train_stage(run: Training, display: Display) -> None:
                     progress.seconds += seconds
                     speed = step.pictures / seconds
                     display.step(progress.step, f"loss {step.loss:.3f}  {speed:.1f} images/s")
-                    if progress.step % settings.log_every == 0:  # a resumed training doesn't do this step again
+                    # Logged before the next step can be interrupted: a resumed training doesn't do this one again.
+                    if progress.step % settings.log_every == 0 or progress.step == stage.end:
                         log_step(run, step.losses, step.rate, step.gradient_norm, speed)
                 if progress.step % settings.checkpoint_every == 0:
                     check_weights(run)
