@@ -1,30 +1,23 @@
 """Where the losses would move proposals: the step's length, and its direction by finite differences."""
 
 import copy
-import importlib.util
-from pathlib import Path
 from types import ModuleType
 
 import pytest
 import torch
+from scripts import load_script
 from torch import Tensor
 
 import frcnn
 from frcnn.model.detector import FasterRCNN
 from frcnn.structures import Target
 
-SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks" / "movable.py"
 OBJECTS = Target(torch.tensor([[10.0, 12, 50, 60], [60, 5, 90, 40]]), torch.tensor([0, 1]))
 
 
 @pytest.fixture(scope="module")
 def study() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("benchmarks_movable", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script("movable")
 
 
 @pytest.fixture(scope="module")

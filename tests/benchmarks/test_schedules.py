@@ -1,32 +1,23 @@
 """The study of schedules: what it plans and leaves out, a file of results that a kill has torn, and its tables."""
 
 import argparse
-import importlib.util
 import json
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import pytest
+from scripts import load_script
 
 from frcnn.config import load_preset, override
 from frcnn.errors import FrcnnError
 
-SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks" / "schedules.py"
 RUNNABLE = ("--data", "VOC2007", "--backbone", "none")
 
 
 @pytest.fixture(scope="module")
-def study() -> Iterator[ModuleType]:
-    sys.path.insert(0, str(SCRIPT.parent))  # as where a script is run
-    spec = importlib.util.spec_from_file_location("benchmarks_schedules", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    yield module
-    sys.path.remove(str(SCRIPT.parent))
+def study() -> ModuleType:
+    return load_script("schedules")
 
 
 def asked(study: ModuleType, results: Path, *words: str) -> argparse.Namespace:

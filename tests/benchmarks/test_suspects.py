@@ -1,32 +1,22 @@
 """The study of suspects: what it plants, and what counts as found."""
 
-import importlib.util
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+from scripts import load_script
 
 from frcnn.data.voc import read_annotation
 from frcnn.structures import Detection
 from frcnn.suspects.places import Place
 from frcnn.suspects.suspect import Annotated, Suspect
 
-SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks" / "suspects.py"
 NAMES = ("cat", "dog", "eel")
 
 
 @pytest.fixture(scope="module")
-def study() -> Iterator[ModuleType]:
-    spec = importlib.util.spec_from_file_location("benchmarks_suspects", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # where a named tuple looks for its types
-    spec.loader.exec_module(module)
-    yield module
-    del sys.modules[spec.name]
+def study() -> ModuleType:
+    return load_script("suspects")
 
 
 def add_sizes(root: Path) -> None:

@@ -1,6 +1,5 @@
 """A training killed at any moment and resumed ends with the same bytes: a few kills; the study makes many more."""
 
-import importlib.util
 import json
 import subprocess
 import sys
@@ -8,23 +7,17 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-
-SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks" / "kills.py"
+from scripts import FOLDER, load_script
 
 
 @pytest.fixture(scope="module")
 def study() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("benchmarks_kills", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script("kills")
 
 
 def killed(*words: str) -> tuple[list[dict], dict]:
     """The lines of the study and its summary. A process of its own: these tests have threads, and forks want none."""
-    done = subprocess.run([sys.executable, SCRIPT, *words], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, FOLDER / "kills.py", *words], capture_output=True, text=True)
     *lines, summary = [json.loads(line) for line in done.stdout.splitlines()] or [{}]
     assert done.returncode == 0, done.stdout + done.stderr
     return lines, summary
