@@ -4,6 +4,8 @@
 VENV := .venv
 BIN := $(VENV)/bin
 SHELL := /bin/bash
+# A process of tests a core, up to four (each holds some 700 MB), and one thread in each and in what it starts.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal
 
 .PHONY: help demo test fast lint install clean
 
@@ -19,10 +21,10 @@ demo: $(VENV)/.installed
 	$(BIN)/frcnn demo
 
 test: lint
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 fast: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest -m "not slow"
+	$(PYTEST) -m "not slow"
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
