@@ -1,6 +1,6 @@
 import os
 import signal
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -253,6 +253,27 @@ def test_a_second_ctrl_c_waits_for_the_state(voc_set, tmp_path, monkeypatch):
 
 
 LARGE = ("model.input.short_side=30", "model.input.long_side=60")  # the pictures of `voc_set` are twice as large
+
+
+def test_a_ctrl_c_within_the_writing_of_the_best_model_loses_none(voc_set, tmp_path, monkeypatch):
+    run(voc_set, tmp_path / "whole")
+    real = loop.save_model
+
+    def with_ctrl_c(model, path):
+        if path.name == "best.safetensors":
+            os.kill(os.getpid(), signal.SIGINT)
+        return real(model, path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "save_model", with_ctrl_c)
+        for resume in (False, True, True):  # it may be each epoch's
+            with suppress(KeyboardInterrupt):
+                run(voc_set, tmp_path / "parts", resume=resume)
+    run(voc_set, tmp_path / "parts", resume=True)
+    for name in ("best", "last"):
+        whole, parts = ((tmp_path / folder / f"{name}.safetensors").read_bytes() for folder in ("whole", "parts"))
+        assert whole == parts
+    assert len(lines(tmp_path / "parts", "evaluation")) == 3
 
 
 def test_large_pictures_are_reduced_for_training_alone(voc_set, tmp_path, monkeypatch):

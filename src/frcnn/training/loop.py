@@ -296,13 +296,14 @@ def finish_epoch(run: Training, display: Display, *, last: bool = False) -> None
         return
     check_weights(run)
     score = run.fabric.broadcast(evaluate_held_out(run, run.validation, display) if run.is_main else NOT_KNOWN_HERE)
-    if take_if_best(score, progress) and run.is_main:
-        save_model(run.best_guess, run.out / "best.safetensors")
-    progress.evaluated_step = progress.step
-    progress.ended_early = 0 < run.config.train.patience <= progress.in_vain
-    if progress.ended_early:
-        display.say(f"Ended early: no better validation AP in {progress.in_vain} epochs (train.patience).")
-    keep_state(run)
+    with interrupts_held():  # a state that knows of a best model, and no file of it, would never have one
+        if take_if_best(score, progress) and run.is_main:
+            save_model(run.best_guess, run.out / "best.safetensors")
+        progress.evaluated_step = progress.step
+        progress.ended_early = 0 < run.config.train.patience <= progress.in_vain
+        if progress.ended_early:
+            display.say(f"Ended early: no better validation AP in {progress.in_vain} epochs (train.patience).")
+        keep_state(run)
 
 
 def evaluate_held_out(run: Training, held_out: Dataset, display: Display) -> Score:
