@@ -44,13 +44,20 @@ def test_boxes_go_where_their_pixels_go(window, flipped):
 
 def test_an_object_is_seen_where_its_centre_is():
     """The first object's centre is (20, 15): a window that ends there does not hold it, one a pixel further does."""
-    target = Target(BOXES, torch.arange(3), torch.tensor([True, False, False]))
+    target = Target(BOXES, torch.arange(3))
     assert View(window=Window(0, 0, 60, 20)).target(target, SIZE).class_ids.tolist() == [2]
-    there = View(window=Window(0, 0, 60, 21)).target(target, SIZE)
-    assert there.class_ids.tolist() == [0, 2]
+    assert View(window=Window(0, 0, 60, 21)).target(target, SIZE).class_ids.tolist() == [0, 2]
+
+
+def test_what_is_seen_of_a_region_to_be_ignored_is_ignored():
+    """Not its centre, as above: what is left of a crowd is no background. A region at the window's edge is not seen."""
+    target = Target(BOXES, torch.arange(3), torch.tensor([True, False, False]))
+    assert View(window=Window(0, 0, 60, 10)).target(target, SIZE).class_ids.tolist() == []
+    there = View(window=Window(0, 0, 60, 11)).target(target, SIZE)
+    assert there.class_ids.tolist() == [0]
     assert there.ignored is not None
-    assert there.ignored.tolist() == [True, False]
-    assert there.boxes[0].tolist() == [10, 5, 21, 25]
+    assert there.ignored.tolist() == [True]
+    assert there.boxes[0].tolist() == [10, 5, 11, 25]
 
 
 def test_a_reduced_window_by_hand():

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
-from frcnn.ops.boxes import clip, flip_horizontally, resize_boxes
+from frcnn.ops.boxes import clip, flip_horizontally, resize_boxes, smaller_side
 from frcnn.structures import Target
 
 LEAST_SIDE = 0.4  # of a window, as a share of the picture's; SSD begins at .3, for which our pictures are too few
@@ -66,12 +66,15 @@ class View(NamedTuple):
         return flip_horizontally(boxes, seen[1]) if self.flipped else boxes
 
     def target(self, target: Target, size: tuple[int, int]) -> Target:
-        """The objects that are seen: those whose centre is in the window."""
+        """The objects that are seen: those whose centre is in the window, and what is seen of those to be ignored."""
         boxes = self.boxes(target.boxes, size)
         if self.window is None:
             return Target(boxes, target.class_ids, target.ignored)
         keep = _has_its_centre_in(target.boxes, self.window)
-        return Target(boxes[keep], target.class_ids[keep], None if target.ignored is None else target.ignored[keep])
+        if target.ignored is None:
+            return Target(boxes[keep], target.class_ids[keep])
+        keep = torch.where(target.ignored, smaller_side(boxes) > 0, keep)
+        return Target(boxes[keep], target.class_ids[keep], target.ignored[keep])
 
 
 def draw_window(size: tuple[int, int], boxes: Sequence[Sequence[float]], chance: random.Random) -> Window:
