@@ -114,6 +114,13 @@ class TestTensorBoard:
                     opened.write(step(number, total))
         assert as_tensorboard_shows(tmp_path) == {"step/total": [(5, 4.0), (10, 2.0), (15, 2.0)]}
 
+    def test_a_clock_that_was_set_back_hides_nothing(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        for first_step, clock in ((0, 900), (5, 30), (10, 40)):
+            monkeypatch.setattr("frcnn.training.trackers.time.time_ns", lambda now=clock: now)
+            with trackers(tmp_path, first_step=first_step, resuming=first_step > 0) as opened:
+                opened.write(step(first_step + 5))
+        assert as_tensorboard_shows(tmp_path) == {"step/total": [(5, 1.5), (10, 1.5), (15, 1.5)]}
+
     def test_a_training_begun_anew_in_the_same_folder_shows_nothing_of_the_one_before(self, tmp_path: Path) -> None:
         for total in (4.0, 2.0):
             with trackers(tmp_path) as opened:

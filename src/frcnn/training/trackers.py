@@ -40,6 +40,15 @@ class Start:
     run_id: str | None  # of the tracker's own run that a resumed training goes on with
 
 
+EVENTS = "events.out.tfevents."
+
+
+def _number_after(folder: Path) -> int:
+    """The time, or what comes after all numbers that are there: a clock may have been set back."""
+    numbers = [path.name.removeprefix(EVENTS) for path in folder.glob(f"{EVENTS}*")]
+    return max([time.time_ns(), *(int(number) + 1 for number in numbers if number.isdecimal())])
+
+
 class TensorBoard:
     """The folder tensorboard/ of the run: an event file a start, read in the order of their names.
 
@@ -51,7 +60,7 @@ class TensorBoard:
 
     def __init__(self, start: Start) -> None:
         folder = make_folder(start.out / "tensorboard")
-        self.file = (folder / f"events.out.tfevents.{time.time_ns()}").open("xb")
+        self.file = (folder / f"{EVENTS}{_number_after(folder)}").open("xb")
         self._append(file_version="brain.Event:2")
         # Readers forget what they have of this step and later ones, except at the first such mark: every start has one.
         self._append(step=start.first_step + 1, session_log={"status": "START"})
