@@ -25,7 +25,10 @@ PRECISION: Precision = "bfloat16"
 def main() -> None:
     """Run what is missing, then summarise."""
     asked = arguments()
-    done = {line["seed"] for line in read_lines(asked.results) if line["name"] == asked.name}
+    lines = [line for line in read_lines(asked.results) if line["name"] == asked.name]
+    if any((line["preset"], line["settings"]) != (asked.preset, asked.settings) for line in lines):
+        sys.exit(f"{asked.results}: {asked.name} is another recipe there: give another --name")
+    done = {line["seed"] for line in lines}
     for seed in asked.seeds:
         if seed not in done:
             try:
@@ -57,18 +60,16 @@ def arguments() -> argparse.Namespace:
 def measured(asked: argparse.Namespace, seed: int) -> Line:
     """Train, from where the run stands, and test the last weights."""
     folder = asked.runs / f"{asked.name}-seed-{seed}"
-    if any(folder.glob("state/step_*.safetensors")):
-        frcnn.train(asked.preset, asked.data, folder, resume=True)
-    else:
-        frcnn.train(
-            asked.preset,
-            asked.data,
-            folder,
-            overrides=(f"train.seed={seed}", "data.validation=0", *asked.settings),
-            backbone=asked.backbone,
-            weights=asked.weights,
-            precision=PRECISION,
-        )
+    frcnn.train(
+        asked.preset,
+        asked.data,
+        folder,
+        overrides=(f"train.seed={seed}", "data.validation=0", *asked.settings),
+        backbone=asked.backbone,
+        weights=asked.weights,
+        precision=PRECISION,
+        resume=any(folder.glob("state/step_*.safetensors")),  # which is refused where the recipe was another
+    )
     result = frcnn.evaluate(
         folder / "last.safetensors", asked.test, "test", bad_boxes="skip", precision=PRECISION
     ).result

@@ -165,8 +165,6 @@ def trained(run: Run, asked: argparse.Namespace) -> Path:
     folder = asked.runs / run.folder
     if (folder / "last.safetensors").exists():
         return folder
-    if any(folder.rglob("state/step_*.safetensors")):
-        return frcnn.train(run.preset, asked.data, folder, resume=True)
     wanted = (f"train.epochs={run.epochs}", f"train.seed={run.seed}", "data.validation=0", "train.checkpoint_every=250")
     return frcnn.train(
         run.preset,
@@ -176,6 +174,7 @@ def trained(run: Run, asked: argparse.Namespace) -> Path:
         backbone=asked.backbone,
         schedule=run.schedule,
         precision=PRECISION,
+        resume=any(folder.rglob("state/step_*.safetensors")),  # which is refused where the backbone was another
     )
 
 
