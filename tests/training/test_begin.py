@@ -1,6 +1,7 @@
 """What a training is asked for, and the folder it finds: refusals before anything is done, and going on."""
 
 import io
+import re
 import threading
 
 import pytest
@@ -153,6 +154,17 @@ def test_other_data_is_refused_on_resume(voc_set, tmp_path):
         run(voc_set, tmp_path / "run", resume=True)
     listed.write_text(before)
     run(voc_set, tmp_path / "run", resume=True)
+
+
+@pytest.mark.parametrize("identity", ["000001", "000002", "000003"])
+def test_a_box_that_moved_is_refused_on_resume_where_it_is_held_out_too(voc_set, tmp_path, identity):
+    """One of the three pictures with objects that four are trained and tested on is held out."""
+    run(voc_set, tmp_path / "run", "train.steps=2")
+    annotation = voc_set / "Annotations" / f"{identity}.xml"
+    narrower = re.sub(r"<xmax>(\d+)", lambda found: f"<xmax>{int(found[1]) - 1}", annotation.read_text())
+    annotation.write_text(narrower)
+    with pytest.raises(FrcnnError, match="while other pictures or boxes were trained on or held out"):
+        run(voc_set, tmp_path / "run", resume=True)
 
 
 def test_a_backbone_that_cannot_be_is_found_before_the_data_is_touched(tmp_path):

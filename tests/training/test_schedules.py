@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from frcnn.config import TrainConfig, load_preset, override
 from frcnn.data.loading import Batch
+from frcnn.errors import FrcnnError
 from frcnn.model.detector import FasterRCNN
 from frcnn.ops.boxes import is_inside
 from frcnn.training import loop, objectives, pieces
@@ -197,6 +198,34 @@ class TestAlternating:
         with safe_open(out / "last.safetensors", framework="pt") as file:
             for name, value in steps[-1].after.items():
                 assert torch.equal(file.get_tensor(name), value), name
+
+    def test_what_it_begins_with_twice_must_be_the_same(
+        self, voc_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Step 2 reads ImageNet's weights again: another file by then, or none, is known at once."""
+        weights = tmp_path / "a" / "start.safetensors"
+        run(voc_set, tmp_path / "a", "train.steps=1", "data.validation=0")
+        (tmp_path / "a" / "last.safetensors").rename(weights)
+        monkeypatch.chdir(tmp_path / "a")
+        with monkeypatch.context() as patch:
+            stop_before_step(patch, 1)
+            with pytest.raises(KeyboardInterrupt):
+                run(voc_set, tmp_path / "run", *ALTERNATING, weights=weights.name)
+        monkeypatch.chdir(tmp_path)
+        kept = weights.read_bytes()
+        weights.unlink()
+        with pytest.raises(FrcnnError, match=r"a/start\.safetensors: there is no such model file"):
+            run(voc_set, tmp_path / "run", resume=True)
+        run(voc_set, tmp_path / "b", "train.steps=1", "data.validation=0", "train.seed=1")
+        weights.write_bytes((tmp_path / "b" / "last.safetensors").read_bytes())
+        with pytest.raises(
+            FrcnnError, match=r"a/start\.safetensors: holds other weights than when this training began"
+        ):
+            run(voc_set, tmp_path / "run", resume=True)
+        weights.write_bytes(kept)
+        run(voc_set, tmp_path / "run", resume=True)
+        run(voc_set, tmp_path / "whole", *ALTERNATING, weights=weights)
+        assert last_bytes(tmp_path / "run") == last_bytes(tmp_path / "whole")
 
     def test_the_rate_begins_anew_with_each_step(self, voc_set: Path, tmp_path: Path) -> None:
         """Its warm-up and its milestones are of the step, not of the run."""

@@ -8,6 +8,7 @@ import pytest
 from frcnn.config import Config, load_config, load_preset, override, preset_names, to_toml
 from frcnn.errors import ConfigError, UsageError
 from frcnn.training.settings import require_run, settle, suit_to_weights
+from frcnn.weights.build import build
 from frcnn.weights.imagenet import PUBLISHED, BackboneWeights
 
 WEIGHTS = BackboneWeights(  # none of these values is a preset's
@@ -136,10 +137,16 @@ class TestResuming:
         {"overrides": ["train.lr=0.5", "train.milestones=[0.8, 0.93]"]},
         {"precision": "float32", "schedule": "joint"},
         {"backbone": "none"},
+        {"config": load_preset("tiny"), "overrides": ["train.lr=0.5"], "precision": "float32", "backbone": "none"},
+        {"config": override(load_preset("tiny"), ["train.lr=0.5", "data.workers=5"]), "precision": "float32"},
     )
     OTHERS = (
         ({"overrides": ["train.lr=0.5", "train.seed=7"]}, "train.seed=7"),
-        ({"config": load_preset("tiny")}, "--config"),
+        ({"config": load_preset("tiny")}, "--config (train.lr)"),
+        (
+            {"config": override(load_preset("tiny"), ["data.flip=0.25"]), "overrides": ["train.lr=0.5"]},
+            "--config (data.flip)",
+        ),
         ({"precision": "bfloat16"}, "train.precision=bfloat16"),
         ({"schedule": "exact"}, "train.schedule=exact"),
         ({"backbone": Path("weights.pth")}, "--backbone weights.pth"),
@@ -169,7 +176,7 @@ class TestResuming:
     def test_what_moves_no_weight_may_change(self, tmp_path: Path) -> None:
         """Fewer processes that load, after memory ran out."""
         out = a_run(tmp_path / "run", "train.lr=0.5", "data.workers=4")
-        free = ("data.workers=1", "train.checkpoint_every=7", "train.log_every=3")
+        free = ("data.workers=1", "train.checkpoint_every=7", "train.log_every=3", 'train.trackers=["mlflow"]')
         assert asked(out, *free, "train.lr=0.5", resume=True) == override(load_config(out / "config.toml"), free)
 
     def test_a_run_of_another_preset_is_refused(self, tmp_path: Path) -> None:
@@ -222,6 +229,16 @@ class TestSuitToWeights:
         assert (model.input.channel_order, model.backbone.batch_norm_eps) == ("bgr", 0.002)
         assert model.input.short_side == config.model.input.short_side
         assert model.backbone.frozen_stages == config.model.backbone.frozen_stages > 0
+
+    def test_a_detector_s_settings_stay_but_where_others_than_the_preset_s_are_asked_for(self) -> None:
+        """By a file (--config) as by name: such a file holds all settings, of which few are meant."""
+        detector = build("tiny", ["cat"], backbone="none")
+        detector.config = override(
+            load_preset("tiny"), ["model.rpn.nms_threshold=0.5", "model.input.long_side=300"]
+        ).model
+        asked_for = override(load_preset("tiny"), ["model.head.score_threshold=0.25", "model.rpn.nms_threshold=0.75"])
+        suited = suit_to_weights(asked_for, detector, []).model
+        assert (suited.head.score_threshold, suited.rpn.nms_threshold, suited.input.long_side) == (0.25, 0.75, 300)
 
     @pytest.mark.parametrize("preset", ["resnet18_fpn", "mobilenet_v2_fpn", "vgg16"])
     def test_random_weights_are_not_frozen(self, preset: str) -> None:

@@ -36,6 +36,7 @@ class Progress:
     ended_early: bool = False
     data: str = ""  # the fingerprint of what is trained on
     settings: str = ""  # as TOML
+    beginning: str = ""  # the fingerprint of the backbone that a later stage begins with anew
 
 
 def save_state(

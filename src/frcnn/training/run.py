@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 
 import torch
@@ -126,8 +127,9 @@ def open_run(
         return made(settings, learnt.class_names, read_start(settings), fabric)[0]
 
     run = Training(settings, out, learnt, held_out, fabric, model, begin_anew, kept)
-    run.progress.data, run.progress.settings = fingerprint(learnt), to_toml(settings)
+    run.progress.data, run.progress.settings = fingerprint(learnt, held_out), to_toml(settings)
     if state is None:
+        run.progress.beginning = fingerprint_of_backbone(model) if begins_anew_later(run) else ""
         enter_stage(run)
     else:
         take_up(run, state)
@@ -139,8 +141,8 @@ def take_up(run: Training, state: Path) -> None:
     fresh, run.progress = run.progress, read_progress(state) or run.progress
     if run.progress.data != fresh.data:
         raise FrcnnError(
-            f"{state}: was written while other pictures or boxes were trained on: resume with the same data sets in "
-            "the same order, or start a new run with --weights and another --out"
+            f"{state}: was written while other pictures or boxes were trained on or held out: resume with the same "
+            "data sets in the same order, or start a new run with --weights and another --out"
         )
     if run.progress.settings:  # else the state is older than this
         run.changed = changed_settings(from_toml(run.progress.settings, str(state)), run.config)
@@ -150,6 +152,8 @@ def take_up(run: Training, state: Path) -> None:
             "keeps its settings: undo that, or start a new run with --weights and another --out"
         )
     run.progress.settings = fresh.settings
+    if begins_anew_later(run):
+        beginning(run)  # what is missing is better known now than after the stage
     enter_stage(run)
     load_state(state, run.model, run.optimizer, run.average.model if run.average else None)
 
@@ -159,15 +163,40 @@ def listed(changes: Mapping[str, str]) -> str:
     return ", ".join(f"{key} {change}" for key, change in changes.items())
 
 
-def fingerprint(dataset: Dataset) -> str:
+def fingerprint(*datasets: Dataset | None) -> str:
     """The same for the same pictures (by their names) with the same boxes in the same order, wherever they lie."""
     digest = hashlib.blake2b(digest_size=16)
-    for example in dataset.examples:
+    for example in chain.from_iterable(dataset.examples for dataset in datasets if dataset is not None):
         target = example.target
         digest.update(f"{example.picture.name} {example.size} {target.class_ids.tolist()}".encode())
         digest.update(target.boxes.numpy().tobytes())
         digest.update(target.ignored_boxes().numpy().tobytes())
     return digest.hexdigest()
+
+
+def fingerprint_of_backbone(model: FasterRCNN) -> str:
+    """The same for the same weights."""
+    digest = hashlib.blake2b(digest_size=16)
+    for name, value in model.backbone.state_dict().items():
+        digest.update(name.encode())
+        digest.update(value.cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def begins_anew_later(run: Training) -> bool:
+    """Will a later stage read again what the run began with?"""
+    return any(stage.starts_anew for stage in run.stages[run.progress.stage + 1 :])
+
+
+def beginning(run: Training) -> FasterRCNN:
+    """The model as it was before the first step, read again. Raises FrcnnError where its file is another by now."""
+    model = run.begin_anew()
+    if run.progress.beginning not in ("", fingerprint_of_backbone(model)):
+        raise FrcnnError(
+            f"{run.config.train.weights or run.config.train.backbone}: holds other weights than when this training "
+            "began, and its second step begins with those: put them back, or start a new run with another --out"
+        )
+    return model
 
 
 def read_start(settings: Config) -> Start:
@@ -211,7 +240,7 @@ def next_stage(run: Training) -> None:
         run.model.load_state_dict(run.average.model.state_dict())
     run.progress.stage += 1
     if run.stage.starts_anew:
-        take_weights(run.model, run.begin_anew(), run.stage.starts_anew)
+        take_weights(run.model, beginning(run), run.stage.starts_anew)
     enter_stage(run)
 
 

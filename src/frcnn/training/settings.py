@@ -2,8 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from frcnn.config import Config, ModelConfig, TrainConfig, load_config, load_preset, override, override_sections
+from frcnn.config import (
+    Config,
+    ModelConfig,
+    TrainConfig,
+    changed_settings,
+    load_config,
+    load_preset,
+    override,
+    override_sections,
+)
 from frcnn.data.order import piece_size
 from frcnn.errors import UsageError
 from frcnn.files import file_in_the_way
@@ -12,7 +22,8 @@ from frcnn.training.checkpoint import states
 from frcnn.weights.build import settle as settle_model
 from frcnn.weights.imagenet import BackboneWeights
 
-FREE_WHEN_RESUMED = ("data.workers", "train.checkpoint_every", "train.log_every")  # they move no weight
+# They move no weight.
+FREE_WHEN_RESUMED = ("data.workers", "train.checkpoint_every", "train.log_every", "train.trackers")
 LEAST_LIVE_BATCH = 4  # pictures that are normalised together, from which batch norm may learn its statistics anew
 
 
@@ -48,16 +59,25 @@ def settle(
     named = {"precision": precision, "schedule": schedule}
     assignments = [*overrides, *(f"train.{key}={value}" for key, value in named.items() if value is not None)]
     paths = {"backbone": backbone, "weights": weights}  # no TOML: a path may hold anything
-    start = {key: str(value) for key, value in paths.items() if value is not None}
+    start = {key: _from_anywhere(str(value)) for key, value in paths.items() if value is not None}
     if resume and (out / "config.toml").exists():
         return _settings_of(out, preset, config, assignments, start)
     chosen = load_preset(preset) if config is None else config
     if chosen.preset != preset:
         raise UsageError(f"the configuration is of preset {chosen.preset}, not {preset}: name that one")
+    return _complete(chosen, assignments, start)
+
+
+def _complete(chosen: Config, assignments: Sequence[str], start: Mapping[str, str]) -> Config:
+    """The settings of a new run, whose start takes the place of any other."""
     settings = override(chosen, assignments)
-    if start:  # either takes the place of both
-        start = {"weights": None} | start
-    return settings.model_copy(update={"train": settings.train.model_copy(update=start)})
+    begins = {"weights": None, **start} if start else {}
+    return settings.model_copy(update={"train": settings.train.model_copy(update=begins)})
+
+
+def _from_anywhere(start: str) -> str:
+    """A file by its whole path: alternating training reads it again, whatever folder it is gone on with from."""
+    return str(Path(start).absolute()) if Path(start).is_file() else start
 
 
 def _settings_of(
@@ -71,14 +91,20 @@ def _settings_of(
         raise UsageError(f"{out}: is a run of preset {config.preset}, not {preset}: name that one")
     others = [assignment for assignment in assignments if override(config, [assignment]) != config]
     others += [f"--{key} {value}" for key, value in start.items() if getattr(config.train, key) != value]
-    if asked is not None and (asked.train, asked.data) != (stored.train, stored.data):
-        others.append("--config")
+    if asked is not None:
+        others += [f"--config ({key})" for key in _changed(config, _complete(asked, assignments, start))]
     if others:
         raise UsageError(
             f"--resume goes on with the run's own settings, and {others[0]} is none of them: leave it out, or start a "
             "new run with another --out"
         )
     return config
+
+
+def _changed(run: Config, asked: Config) -> list[str]:
+    """What may not differ; the model has been suited to the weights it began with."""
+    changed = changed_settings(run, asked)
+    return [key for key in changed if not key.startswith("model.") and key not in FREE_WHEN_RESUMED]
 
 
 def require_run(out: Path) -> None:
@@ -98,7 +124,8 @@ def _key(assignment: str) -> str:
 def suit_to_weights(config: Config, start: FasterRCNN | BackboneWeights | None, overrides: Sequence[str]) -> Config:
     """The input and the layers that suit the starting weights; what was asked for by name has the last word.
 
-    A detector that is continued brings all settings of its network. Raises UsageError where it is of another body.
+    A detector that is continued brings the settings of its network, but where others than the preset's were asked for.
+    Raises UsageError where it is of another body.
     """
     model = _of_detector(config, start) if isinstance(start, FasterRCNN) else settle_model(config.model, start)
     suited = override(config.model_copy(update={"model": model}), overrides).model
@@ -114,7 +141,16 @@ def _of_detector(config: Config, start: FasterRCNN) -> ModelConfig:
             f"--weights {config.train.weights}: is a detector on {found}, but preset {config.preset} stands on "
             f"{wanted}: name the preset that it was trained with"
         )
-    return start.config
+    return override_sections(start.config, _asked_for(config))
+
+
+def _asked_for(config: Config) -> dict[str, dict[str, Any]]:
+    """What the network's settings say otherwise than their preset."""
+    asked, plain = (model.model_dump() for model in (config.model, load_preset(config.preset).model))
+    return {
+        name: {key: value for key, value in section.items() if value != plain[name][key]}
+        for name, section in asked.items()
+    }
 
 
 def _structure(model: ModelConfig) -> str:

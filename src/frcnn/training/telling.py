@@ -125,6 +125,17 @@ def _without_effect(run: Training) -> list[str]:
         )
     if settings.patience and (run.validation is None or run.validation.count_learnt() == 0):
         found.append("train.patience has no effect: no object is held out to be found.")
+    scales, side = run.config.data.scales, run.config.model.input.short_side
+    if scales and side not in scales:
+        found.append(
+            f"Training draws short sides of {', '.join(map(str, scales))} (data.scales); model.input.short_side = "
+            f"{side} is for validation and use."
+        )
+    if run.fabric.world_size > settings.batch_size:
+        found.append(
+            f"{settings.batch_size} of {run.fabric.world_size} processes have a picture in each step, the others "
+            "nothing to do: raise train.batch_size."
+        )
     return found
 
 
