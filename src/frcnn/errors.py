@@ -34,4 +34,4 @@ class EndedProcessError(FrcnnError):
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM: the end was asked for by another program, and comes as it does by Ctrl-C. Exit status 143."""
+    """SIGTERM, or the terminal is gone: another program asks for the end, which comes as by Ctrl-C. Exit status 143."""

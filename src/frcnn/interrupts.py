@@ -1,16 +1,20 @@
-"""Ctrl-C and SIGTERM between steps, never within one: a step half taken could not be resumed."""
+"""Ctrl-C, SIGTERM and a closed terminal between steps, never within one: a step half taken could not be resumed."""
 
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from types import FrameType
 from typing import Any, NoReturn
 
 from frcnn.errors import Terminated
 
+Handler = Callable[[int, FrameType | None], Any] | signal.Handlers
+
 INTERRUPTED, TERMINATED = 130, 143  # exit statuses: as a shell has them
+HANG_UP = (signal.SIGHUP,) if hasattr(signal, "SIGHUP") else ()  # a terminal that is gone; Windows has none
+ENDS = (signal.SIGINT, signal.SIGTERM, *HANG_UP)
 
 
 @contextmanager
@@ -24,7 +28,7 @@ def interrupts_held() -> Iterator[None]:
     def remember(number: int, _: FrameType | None) -> None:
         pending.append(number)
 
-    with _handled(remember, signal.SIGINT), _handled(remember, signal.SIGTERM):
+    with _all_handled(remember, ENDS):
         yield
     if pending:
         signal.raise_signal(pending[0])  # what stood here before decides, as it would have without us
@@ -33,7 +37,7 @@ def interrupts_held() -> Iterator[None]:
 @contextmanager
 def interrupts_ignored() -> Iterator[None]:
     """Leave the end to another process, which ends this one as well; or to an end that is under way."""
-    with _handled(signal.SIG_IGN, signal.SIGINT), _handled(signal.SIG_IGN, signal.SIGTERM):
+    with _all_handled(signal.SIG_IGN, ENDS):
         yield
 
 
@@ -49,11 +53,11 @@ def leaving_at_once() -> Iterator[None]:
 
 @contextmanager
 def termination_raised() -> Iterator[None]:
-    """SIGTERM raises `Terminated` within the block, unless the program has a way of its own with it."""
-    if signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
-        yield
-        return
-    with _handled(_terminate, signal.SIGTERM):
+    """SIGTERM, or a terminal that is gone, raises `Terminated` within the block.
+
+    Not where the program has a way of its own with it, such as to outlive its terminal by nohup.
+    """
+    with _all_handled(_terminate, [number for number in ENDS if signal.getsignal(number) is signal.SIG_DFL]):
         yield
 
 
@@ -67,7 +71,15 @@ def _terminate(_: int, __: FrameType | None) -> NoReturn:
 
 
 @contextmanager
-def _handled(handler: Callable[[int, FrameType | None], Any] | signal.Handlers, number: int) -> Iterator[None]:
+def _all_handled(handler: Handler, numbers: Iterable[int]) -> Iterator[None]:
+    with ExitStack() as stack:
+        for number in numbers:
+            stack.enter_context(_handled(handler, number))
+        yield
+
+
+@contextmanager
+def _handled(handler: Handler, number: int) -> Iterator[None]:
     """Only the main thread is ever interrupted, and only Python's handlers can be put back."""
     before = signal.getsignal(number)
     if threading.current_thread() is not threading.main_thread() or before is None:

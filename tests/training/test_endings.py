@@ -1,6 +1,9 @@
 """What ends a training that was begun at the command line: one line, an honest status, and nothing lost."""
 
 import os
+import pty
+import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -104,6 +107,36 @@ def test_sigterm_keeps_what_was_learnt(tmp_path, begin, whom) -> None:
     assert ended(begin(out))[0] == 0
     assert (out / "last.safetensors").read_bytes() == (whole / "last.safetensors").read_bytes()
     assert steps(out) == list(range(1, 13))
+
+
+@pytest.mark.skipif(shutil.which("setsid") is None, reason="setsid is not installed")
+def test_a_closed_terminal_keeps_what_was_learnt(data, tmp_path) -> None:
+    """As at the end of an ssh session: nothing can be said any more, to anybody."""
+    out = tmp_path / "run"
+    ours, theirs = pty.openpty()
+    command = ("-m", "frcnn", "train", "tiny", "--data", data, "--out", out, "--set", *LONG)
+    process = subprocess.Popen(
+        ["setsid", "--ctty", sys.executable, *command],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )
+    os.close(theirs)
+    try:
+        limit = time.monotonic() + LIMIT
+        while 4 not in steps(out):
+            assert time.monotonic() < limit
+            if select.select([ours], [], [], 0.01)[0]:
+                os.read(ours, 1 << 16)
+        os.close(ours)
+        process.wait(LIMIT)
+    finally:
+        process.kill()
+        process.wait()
+    left = newest_state(out / "state")
+    assert left is not None
+    assert left.name == f"step_{steps(out)[-1]:08d}.safetensors"
 
 
 def test_a_loading_process_that_is_killed(tmp_path, begin) -> None:

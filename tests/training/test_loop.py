@@ -105,18 +105,19 @@ def test_ctrl_c_within_a_step_lets_it_finish(voc_set, tmp_path, monkeypatch):
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
-def test_sigterm_is_a_ctrl_c_within_the_training_alone(voc_set, tmp_path, monkeypatch):
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_another_end_is_a_ctrl_c_within_the_training_alone(voc_set, tmp_path, monkeypatch, number):
     real = loop.train_step
 
-    def with_sigterm(training, batch):
-        os.kill(os.getpid(), signal.SIGTERM)
+    def with_signal(training, batch):
+        os.kill(os.getpid(), number)
         return real(training, batch)
 
-    monkeypatch.setattr(loop, "train_step", with_sigterm)
+    monkeypatch.setattr(loop, "train_step", with_signal)
     with pytest.raises(Terminated):
         run(voc_set, tmp_path / "run")
     assert [path.name for path in (tmp_path / "run" / "state").iterdir()] == ["step_00000001.safetensors"]
-    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    assert signal.getsignal(number) is signal.SIG_DFL
 
 
 @pytest.mark.parametrize("within", [True, False])

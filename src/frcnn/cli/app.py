@@ -12,7 +12,7 @@ import typer
 from frcnn.cli import benchmark, data, demo, evaluate, predict, presets, train
 from frcnn.cli.arguments import spread
 from frcnn.cli.errors import WRONG_USAGE, complain, explain_usage
-from frcnn.interrupts import INTERRUPTED, TERMINATED
+from frcnn.interrupts import ENDS, INTERRUPTED, TERMINATED
 
 # For how long a thread of OpenMP looks for work before it sleeps. A training step takes 150 ms so on two cores, and 400
 # beside a busy process; by default it takes 145 and 500, and where threads sleep at once 230 and 350.
@@ -55,7 +55,7 @@ def _root(
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and leave with its exit status.
 
-    0: done, 1: the work failed, 2: wrong usage, 130: Ctrl-C, 143: SIGTERM.
+    0: done, 1: the work failed, 2: wrong usage, 130: Ctrl-C, 143: SIGTERM or a closed terminal.
     """
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", SPINS)
@@ -67,6 +67,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         complain(explain_usage(error))
         status = WRONG_USAGE
     if is_program and status in (INTERRUPTED, TERMINATED):
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in ENDS:
             signal.signal(number, signal.SIG_IGN)  # it ends already: one Ctrl-C more would only break the ending
     sys.exit(status or 0)
