@@ -2,6 +2,7 @@
 
 import copy
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -132,13 +133,25 @@ class TestInARun:
         ended: list[dict[str, Tensor]] = []
         steps, real = watched(monkeypatch)["steps"], loop.train_stage
 
+        proposing: list[dict[str, Tensor]] = []
+        write = loop.write_proposals
+
+        def write_proposals(path: Path, model: FasterRCNN, *arguments: Any, **options: Any) -> None:
+            proposing.append(copy.deepcopy(model.state_dict()))
+            write(path, model, *arguments, **options)
+
         def train_stage(training: Training, display: loop.Display) -> None:
             begun.append(copy.deepcopy(training.model.state_dict()))
+            assert all(value.grad is None for value in training.model.parameters())  # it would count in the norm
             real(training, display)
             ended.append(copy.deepcopy(training.best_guess.state_dict()))
 
         monkeypatch.setattr(loop, "train_stage", train_stage)
+        monkeypatch.setattr(loop, "write_proposals", write_proposals)
         run(voc_set, tmp_path / "run", AVERAGED, "train.schedule=alternating", "train.steps=2")
+        assert [rooms_that_differ(one, ended[stage]) for one, stage in zip(proposing, (0, 2), strict=True)] == [
+            set()
+        ] * 2
         assert rooms_that_differ(begun[1], ended[0]) == {"backbone"}  # which starts anew
         assert rooms_that_differ(begun[2], ended[1]) == rooms_that_differ(begun[3], ended[2]) == set()
         assert rooms_that_differ(ended[1], ended[2]) == {"rpn"}

@@ -3,6 +3,7 @@
 import copy
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -10,7 +11,7 @@ from small_runs import IN_FLOAT64, last_bytes, lines, newest_state, run, stopped
 from torch.testing import assert_close
 
 from frcnn.data.loading import Batch
-from frcnn.data.order import rule_of_step
+from frcnn.data.order import Chances, rule_of_step
 from frcnn.training import loop
 from frcnn.training.objectives import Piece, joint
 from frcnn.training.run import Training
@@ -145,3 +146,63 @@ def test_the_rate_falls_along_half_a_cosine(voc_set: Path, tmp_path: Path) -> No
     run(voc_set, tmp_path / "run", *asked, "train.steps=4", "train.milestones=[0.25, 0.5]")
     expected = [0.004 * (1 + math.cos(math.pi * step / 4)) / 2 for step in range(4)]
     assert [line["lr"] for line in lines(tmp_path / "run", "step")] == pytest.approx([0.5 * 0.004, *expected[1:]])
+
+
+def test_a_step_is_no_longer_than_the_clipped_gradient(voc_set: Path, tmp_path: Path, monkeypatch) -> None:
+    """By hand: SGD's first step is the rate times the gradient, whose norm was far more than what is left of it."""
+    moved: list[float] = []
+    real = loop.train_step
+
+    def train_step(training: Training, batches: list[Batch]) -> loop.Step:
+        before = [value.detach().clone() for value in training.model.parameters()]
+        step = real(training, batches)
+        ways = zip(training.model.parameters(), before, strict=True)
+        moved.append(math.hypot(*(float((value - was).detach().norm()) for value, was in ways)))
+        assert step.gradient_norm > 0.5  # as it was
+        return step
+
+    monkeypatch.setattr(loop, "train_step", train_step)
+    asked = (*IN_FLOAT64, "train.lr=0.25", "train.momentum=0", "train.weight_decay=0", "train.clip_gradient=0.125")
+    run(voc_set, tmp_path / "run", *asked, "train.steps=1", "data.validation=0")
+    assert moved == pytest.approx([0.25 * 0.125], rel=1e-4)  # clipping divides by the norm and a millionth
+
+
+def test_pictures_are_asked_for_as_the_settings_say(voc_set: Path, tmp_path: Path, monkeypatch) -> None:
+    """Each setting by a value that none of the others has."""
+    asked_for: list[dict[str, Any]] = []
+    real = loop.steps
+
+    def steps(*arguments: Any, **options: Any) -> Any:
+        asked_for.append(options)
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(loop, "steps", steps)
+    settings = ("data.flip=0.125", "data.crop=0.25", "data.light=0.75", "data.scales=[48, 80]", "train.accumulate=2")
+    others = ("data.ignore_regions=true", "data.pad_to_multiple=8", "data.group_by_aspect=false", "train.seed=7")
+    run(voc_set, tmp_path / "run", *settings, *others, "train.steps=1")
+    wanted = {
+        "chances": Chances(flip=0.125, crop=0.25, light=0.75),
+        "scales": (48, 80),
+        "pieces": 2,
+        "ignore_regions": True,
+        "pad_to_multiple": 8,
+        "group_by_aspect": False,
+        "seed": 7,
+    }
+    assert {name: asked_for[0][name] for name in wanted} == wanted
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_what_is_held_out_is_seen_as_precisely_as_what_is_trained_on(
+    voc_set: Path, tmp_path: Path, monkeypatch, precision: str
+) -> None:
+    seen: list[str] = []
+    real = loop.evaluate_model
+
+    def evaluate_model(*arguments: Any, **options: Any) -> Any:
+        seen.append(options["precision"])
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(loop, "evaluate_model", evaluate_model)
+    run(voc_set, tmp_path / "run", "train.steps=1", precision=precision)
+    assert seen == [precision]
