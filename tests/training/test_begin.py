@@ -167,6 +167,14 @@ def test_a_box_that_moved_is_refused_on_resume_where_it_is_held_out_too(voc_set,
         run(voc_set, tmp_path / "run", resume=True)
 
 
+def test_a_number_of_processes_without_torchrun_is_refused(voc_set, tmp_path, monkeypatch):
+    """Such as a batch system may set."""
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.delenv("RANK", raising=False)
+    with pytest.raises(UsageError, match="WORLD_SIZE is 2, but no torchrun began this"):
+        run(voc_set, tmp_path / "run")
+
+
 def test_a_backbone_that_cannot_be_is_found_before_the_data_is_touched(tmp_path):
     with pytest.raises(UsageError, match="tiny has no published ImageNet weights"):
         run(tmp_path / "absent", tmp_path / "run", backbone="imagenet")

@@ -26,7 +26,7 @@ FABRIC_PRECISION = {"float32": "32-true", "bfloat16": "bf16-mixed", "float64": "
 def open_fabric(device: str, precision: str) -> Fabric:
     """The devices that train together, of this process and of those that torchrun started beside it.
 
-    Raises UsageError for a device that cannot be used.
+    Raises UsageError for a device that cannot be used, or a process that was not begun by torchrun and should be.
     """
     where = choose_device(device)
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it tells of precision and ranks, as we do
@@ -34,6 +34,8 @@ def open_fabric(device: str, precision: str) -> Fabric:
     if processes == 1:
         devices = [where.index or 0] if where.type == "cuda" else 1
         fabric = Fabric(accelerator=where.type, devices=devices, precision=FABRIC_PRECISION[precision])  # pyright: ignore[reportArgumentType]
+    elif "RANK" not in os.environ:
+        raise UsageError(f"WORLD_SIZE is {processes}, but no torchrun began this: start it by torchrun, or unset it")
     elif where.index is not None:
         raise UsageError(f"--device {device}: torchrun gives each process a device of its own: say {where.type}")
     else:
