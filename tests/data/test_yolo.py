@@ -73,6 +73,21 @@ def test_outlines_become_boxes_and_a_confidence_is_passed_over(tmp_path):
     assert box.box == pytest.approx((0.4, 0.3, 0.6, 0.7))
 
 
+def test_points_of_a_pose_are_no_outline(put, tmp_path):
+    """However many: an even count of numbers would be an outline, an odd one nothing at all."""
+    for points, shape in ((4, 2), (2, 3), (3, 3)):
+        pose = " ".join(["0.9", "0.1", "2"][number % shape] for number in range(points * shape))
+        put("images/train/a.jpg", f"0 0.5 0.5 0.25 0.5 {pose}\n0 0.5 0.5 0.25 0.5\n")
+        path = described(tmp_path, f"train: images/train\nnames: [dog]\nkpt_shape: [{points}, {shape}]\n")
+        assert opened(path).read().boxes.tolist() == [[24, 12, 40, 36]] * 2
+
+
+def test_a_pose_of_another_number_of_points_is_refused(put, tmp_path):
+    put("images/train/a.jpg", "0 0.5 0.5 0.25 0.5 0.1 0.1\n")
+    path = described(tmp_path, "train: images/train\nnames: [dog]\nkpt_shape: [2, 2]\n")
+    assert "a.txt, line 1: has 7 numbers" in refused(path)
+
+
 @pytest.mark.parametrize(
     ("text", "names"),
     [
@@ -220,6 +235,8 @@ def test_what_is_wrong_names_the_line(put, tmp_path, text, message):
         ("train: images/train\nnames: classes.txt", "has no names"),
         ("train: null\nnames: [dog]", "names no pictures"),
         ("train: images/absent\nnames: [dog]", "names images/absent, but there is no"),
+        ("train: images/train\nnames: [dog]\nkpt_shape: 4", "kpt_shape must be two whole numbers"),
+        ("train: images/train\nnames: [dog]\nkpt_shape: [4, x]", "kpt_shape must be two whole numbers"),
         ("- 1", "is no data set"),
         ("train: [\nnames", "is no YAML"),
     ],

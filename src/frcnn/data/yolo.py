@@ -1,7 +1,8 @@
 """YOLO's layout: a text file a picture, a line an object: class, then centre and size as fractions of the picture.
 
 The splits and the names of the classes stand in a YAML file; without one, folders called train, val and test are the
-splits, and classes.txt, where there is one, has the names. Outlines (more numbers in a line) become their boxes.
+splits, and classes.txt, where there is one, has the names. Outlines (more numbers in a line) become their boxes; the
+points of a pose, which follow a box where the YAML file has a kpt_shape, are passed over.
 """
 
 import itertools
@@ -33,6 +34,7 @@ class YoloSet:
     names: tuple[str, ...]
     described_by: Path | None = None  # the YAML file
     labels_below: Path | None = None  # the folder below which `images` gives way to `labels`; None: anywhere
+    keypoints: int = 0  # numbers of a pose that follow each box
 
     @property
     def title(self) -> str:
@@ -91,7 +93,7 @@ def recognise_yolo(path: Path) -> YoloSet | None:
     return _bare(path) if file is None else _described(file)
 
 
-def read_labels(path: Path) -> list[YoloObject]:
+def read_labels(path: Path, keypoints: int = 0) -> list[YoloObject]:
     """The objects of one text file. Raises DataError naming file and line."""
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
@@ -99,11 +101,13 @@ def read_labels(path: Path) -> list[YoloObject]:
         raise DataError(f"{path}: is no text: it must hold an object a line") from error
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from error
-    return [read_object(path, number, line.split()) for number, line in enumerate(lines, start=1) if line.strip()]
+    return [
+        read_object(path, number, line.split(), keypoints) for number, line in enumerate(lines, start=1) if line.strip()
+    ]
 
 
-def read_object(path: Path, line: int, words: Sequence[str]) -> YoloObject:
-    """The object of one line. Raises DataError naming file and line."""
+def read_object(path: Path, line: int, words: Sequence[str], keypoints: int = 0) -> YoloObject:
+    """The object of one line, whose box so many numbers of a pose may follow. Raises DataError naming file and line."""
     try:
         class_number = float(words[0])
         numbers = [float(word) for word in words[1:]]
@@ -112,10 +116,10 @@ def read_object(path: Path, line: int, words: Sequence[str]) -> YoloObject:
         raise DataError(f"{path}, line {line}: holds something that is no number ({said}): mend it") from error
     if not class_number.is_integer():
         raise DataError(f"{path}, line {line}: begins with {words[0]}, where the number of a class is due: mend it")
-    if len(numbers) in (4, 5):  # a fifth is a confidence
+    if len(numbers) in (4, 5, 4 + keypoints):  # a fifth is a confidence
         x, y, width, height = numbers[:4]
         return YoloObject(line, int(class_number), (x - width / 2, y - height / 2, x + width / 2, y + height / 2))
-    if len(numbers) >= 6 and len(numbers) % 2 == 0:
+    if len(numbers) >= 6 and len(numbers) % 2 == 0 and not keypoints:
         xs, ys = numbers[::2], numbers[1::2]
         return YoloObject(line, int(class_number), (min(xs), min(ys), max(xs), max(ys)))
     raise DataError(
@@ -135,7 +139,7 @@ def _add(builder: IndexBuilder, yolo: YoloSet, picture: Path) -> int:
     except DataError:  # told when it is asked for: it may be in a split that nobody looks at
         return builder.add_picture(name, label_name, NO_SIZE, state=UNREADABLE)
     number = builder.add_picture(name, label_name, size)
-    objects = read_labels(label) if label.is_file() else []
+    objects = read_labels(label, yolo.keypoints) if label.is_file() else []
     sides = (size[1], size[0], size[1], size[0])
     builder.add_objects(
         [number] * len(objects),
@@ -174,12 +178,12 @@ def listed_pictures(place: Path) -> list[tuple[int, Path]]:
 
 
 def _described(path: Path) -> YoloSet:
-    base, splits, names = read_description(path)
+    base, splits, names, keypoints = read_description(path)
     below = whole(path.parent)
     if "images" in below.parts or "images" in whole(base).parts:  # else it does not matter, and they may be many
         pictures = (picture for places in splits.values() for place in places for picture in _some_at(place))
         below = labels_below((below, base), list(itertools.islice(pictures, LOOKED_AT))) or below
-    return YoloSet(path.parent, splits, names, path, below)
+    return YoloSet(path.parent, splits, names, path, below, keypoints)
 
 
 def _some_at(place: Path) -> Iterator[Path]:

@@ -44,14 +44,14 @@ def _take_down_picture(notes: Notes, yolo: YoloSet, picture: Path, line: int | N
     is_there = picture.is_file()
     number = notes.add_picture(PictureSaid(picture, is_there, label, line, None))
     if label.is_file():
-        for item, text in _objects(notes, label):
+        for item, text in _objects(notes, label, yolo.keypoints):
             _take_down_object(notes, yolo, label, number, item, text)
     elif is_there:
         unlabelled.append(picture.name)
     return number
 
 
-def _objects(notes: Notes, label: Path) -> Iterator[tuple[YoloObject, str]]:
+def _objects(notes: Notes, label: Path, keypoints: int) -> Iterator[tuple[YoloObject, str]]:
     """With what stands in their lines."""
     try:
         lines = label.read_text(encoding="utf-8-sig").splitlines()
@@ -62,7 +62,7 @@ def _objects(notes: Notes, label: Path) -> Iterator[tuple[YoloObject, str]]:
     for number, text in enumerate(lines, start=1):
         if text.strip():
             try:
-                yield read_object(label, number, text.split()), text
+                yield read_object(label, number, text.split(), keypoints), text
             except DataError as refusal:
                 notes.findings.append(as_finding(refusal, "unreadable object", label))
 
@@ -87,7 +87,7 @@ def _find_orphans(notes: Notes, yolo: YoloSet) -> None:
     lists = {place for places in yolo.splits.values() for place in places if place.is_file()}
     in_no_split = []
     for label in _labels_beside(yolo):
-        if label in used or label in lists or label.name in NAME_FILES or not _is_label(label):
+        if label in used or label in lists or label.name in NAME_FILES or not _is_label(label, yolo.keypoints):
             continue
         picture = picture_stem(label, yolo.labels_below)
         if any(picture.with_name(picture.name + suffix).is_file() for suffix in _suffixes()):
@@ -120,11 +120,11 @@ def _one_each(place: Path) -> list[Path]:
         return []  # told already
 
 
-def _is_label(path: Path) -> bool:
+def _is_label(path: Path, keypoints: int) -> bool:
     """Does it hold an object? Notes and lists lie beside the labels too."""
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
-        objects = [read_object(path, number, line.split()) for number, line in enumerate(lines, 1) if line.strip()]
+        objects = [read_object(path, n, line.split(), keypoints) for n, line in enumerate(lines, 1) if line.strip()]
     except (OSError, UnicodeDecodeError, DataError):
         return False
     return bool(objects)
