@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import unicodedata
 
 import pytest
 from PIL import Image
@@ -149,6 +150,23 @@ def test_a_whole_path_is_a_pictures_name(write, tmp_path):
     path.write_text(json.dumps(whole))
     index = opened(path).read()
     assert index.picture_names[1] == str(tmp_path / "elsewhere/two.jpg")
+
+
+@pytest.mark.parametrize(("said", "there"), [("NFC", "NFD"), ("NFD", "NFC")])
+@pytest.mark.parametrize("whole", [False, True])
+def test_names_in_either_form_of_unicode(write, tmp_path, said, there, whole):
+    """macOS takes Korean syllables apart, other systems do not: on the screen they are the same."""
+    what = content()
+    for image in what["images"]:
+        image["file_name"] = unicodedata.normalize(there, "사진/é " + image["file_name"])
+    path = write(what)
+    for image in what["images"]:
+        image["file_name"] = f"{tmp_path}/train2017/" * whole + unicodedata.normalize(said, image["file_name"])
+    path.write_text(json.dumps(what))
+    index = opened(tmp_path).read()
+    assert (tmp_path / index.picture_names[1]).is_file()
+    assert index.picture_names[0] == unicodedata.normalize(there, "train2017/사진/é one.jpg")
+    assert opened(tmp_path).still_holds(index)
 
 
 class TestStillHolds:

@@ -1,5 +1,6 @@
 """The reader of YOLO's text files: fractions, names, splits, and what is refused."""
 
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ from PIL import Image
 
 from frcnn.data.box_faults import OUTSIDE
 from frcnn.data.dataset import load_dataset
-from frcnn.data.index import NO_PICTURE, UNREADABLE
+from frcnn.data.index import NO_PICTURE, READABLE, UNREADABLE
 from frcnn.data.yolo import YoloSet, as_fractions, read_labels, recognise_yolo
 from frcnn.data.yolo_labels import label_of
 from frcnn.errors import DataError
@@ -71,6 +72,23 @@ def test_outlines_become_boxes_and_a_confidence_is_passed_over(tmp_path):
     assert outline.box == (0.1, 0.1, 0.5, 0.9)
     assert (box.line, box.class_number) == (2, 2)
     assert box.box == pytest.approx((0.4, 0.3, 0.6, 0.7))
+
+
+@pytest.mark.parametrize(("of_picture", "of_label"), [("NFC", "NFD"), ("NFD", "NFC")])
+@pytest.mark.parametrize("text", ["", "train: images\n", "train: 목록.txt\n"])
+def test_names_in_either_form_of_unicode(tmp_path, of_picture, of_label, text):
+    """macOS takes Korean syllables apart, other systems do not: on the screen they are the same."""
+    picture, label = (unicodedata.normalize(form, "사진 é") for form in (of_picture, of_label))
+    for folder in (tmp_path / "images" / picture, tmp_path / "labels" / label):
+        folder.mkdir(parents=True)
+    Image.new("RGB", (64, 48)).save(tmp_path / f"images/{picture}/{picture}.jpg")
+    (tmp_path / f"labels/{label}/{label}.txt").write_text("0 0.5 0.5 0.25 0.5\n")
+    (tmp_path / unicodedata.normalize(of_label, "목록.txt")).write_text(f"images/{label}/{label}.jpg\n")
+    if text:
+        described(tmp_path, f"{unicodedata.normalize(of_picture, text)}names: [dog]\n")
+    index = opened(tmp_path).read()
+    assert (index.states.tolist(), index.boxes.tolist()) == ([READABLE], [[24, 12, 40, 36]])
+    assert (tmp_path / index.picture_names[0]).is_file()
 
 
 def test_points_of_a_pose_are_no_outline(put, tmp_path):

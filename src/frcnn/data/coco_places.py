@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from frcnn.data.spelling import as_on_disk
+
 SPLIT = re.compile(r"(?<![a-z])(trainval|train|valid|validation|val|test)(?![a-z])")
 NAMES = {"valid": "val", "validation": "val"}  # as others call it
 LOOKED_FOR = 64  # pictures of a file, to find their folder: any of them may be missing
@@ -32,7 +34,7 @@ def picture_folder(path: Path, names: Sequence[str]) -> Path:
     candidates = _candidates(path)
     found = next((candidate for candidate in candidates if candidate.is_dir()), path.parent)
     for candidate in candidates:
-        held = sum((candidate / name).is_file() for name in first)
+        held = sum(as_on_disk(candidate / name).is_file() for name in first)
         if held > most:
             found, most = candidate, held
         if most == len(first):

@@ -12,6 +12,7 @@ import numpy as np
 from frcnn.data.coco_places import LOOKED_FOR, CocoFile, picture_folder
 from frcnn.data.index import CROWD, DIFFICULT, IndexBuilder
 from frcnn.data.json_stream import stream_lines
+from frcnn.data.spelling import as_on_disk
 from frcnn.errors import DataError
 
 LISTS = frozenset({"images", "annotations", "categories"})
@@ -73,8 +74,15 @@ class _Reading:
             self.first, builder.found[self.name] = builder.pictures, self.prefix
         for name, size, identity in self.waiting:
             placed = name if Path(name).is_absolute() else f"{self.prefix}{name}"
-            builder.add_picture(placed, self.name, size, identity)
+            builder.add_picture(self.as_on_disk(placed), self.name, size, identity)
         self.waiting.clear()
+
+    def as_on_disk(self, name: str) -> str:
+        """A picture's name as its folder has it; nothing is looked up for names that have one form alone."""
+        if name.isascii():
+            return name
+        found = as_on_disk(self.root / name)
+        return str(found.relative_to(self.root) if found.is_relative_to(self.root) else found)
 
     def add_object(self, item: Mapping[str, Any]) -> None:
         place = len(self.object_ids) + 1

@@ -15,6 +15,7 @@ from pathlib import Path
 from frcnn.data.index import NO_PICTURE, UNREADABLE, Index, IndexBuilder
 from frcnn.data.pictures import read_size
 from frcnn.data.sources import PICTURE_SUFFIXES
+from frcnn.data.spelling import as_on_disk
 from frcnn.data.yolo_description import SUFFIXES, WHOLE, find_description, read_description
 from frcnn.data.yolo_labels import label_of, labels_below, whole
 from frcnn.errors import DataError
@@ -55,7 +56,7 @@ class YoloSet:
 
     def label_of(self, picture: Path) -> Path:
         """Where a picture's objects are."""
-        return label_of(picture, self.labels_below)
+        return as_on_disk(label_of(picture, self.labels_below))
 
     def still_holds(self, _index: Index, /) -> bool:
         """All that an index of it knows stands in `files`."""
@@ -174,7 +175,8 @@ def listed_pictures(place: Path) -> list[tuple[int, Path]]:
         lines = place.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{place}: is no folder of pictures, and no list of them: mend the path in the YAML") from error
-    return [(number, place.parent / line.strip()) for number, line in enumerate(lines, start=1) if line.strip()]
+    named = ((number, line.strip()) for number, line in enumerate(lines, start=1))
+    return [(number, as_on_disk(place.parent / name)) for number, name in named if name]
 
 
 def _described(path: Path) -> YoloSet:

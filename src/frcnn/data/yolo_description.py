@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from frcnn.data.spelling import as_on_disk
 from frcnn.errors import DataError
 from frcnn.naming import some_names
 
@@ -86,7 +87,7 @@ def _places(path: Path, root: Path, value: object) -> tuple[Path, ...]:
 def _place(path: Path, root: Path, value: str) -> Path:
     """Relative to the YAML's `path`; exported sets often say ../train/images and lie beside the YAML all the same."""
     tries = (root / value, path.parent / value, path.parent / value.removeprefix("../"))
-    found = next((place for place in tries if place.exists()), None)
+    found = next((place for place in map(as_on_disk, tries) if place.exists()), None)
     if found is None:
         raise DataError(f"{path}: names {value}, but there is no {tries[0]}: mend the path, or take it out")
     return found

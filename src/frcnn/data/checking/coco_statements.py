@@ -16,6 +16,7 @@ from frcnn.data.coco_reading import LISTS, NEEDED
 from frcnn.data.index import CROWD, DIFFICULT
 from frcnn.data.json_stream import stream_lines
 from frcnn.data.sources import PICTURE_SUFFIXES
+from frcnn.data.spelling import as_on_disk
 from frcnn.errors import DataError
 from frcnn.naming import counted, some_names
 
@@ -54,7 +55,7 @@ def _take_down_file(notes: Notes, part: CocoFile) -> list[Path]:
     known: set[int] = set()
     for _, lined in _lined_items(part.path, {"annotations"}):
         _take_down_object(notes, part.path, pictures, classes, known, lined)
-    return [folder / name for of_id in names.values() for name in of_id]
+    return [as_on_disk(folder / name) for of_id in names.values() for name in of_id]
 
 
 def _lined_items(path: Path, names: Container[str], needed: Collection[str] = ()) -> Iterator[tuple[str, Lined]]:
@@ -105,7 +106,7 @@ def _take_down_pictures(
         if len(names[identity]) > 1:
             numbers[identity] = None
             continue
-        path = folder / name
+        path = as_on_disk(folder / name)
         number = notes.add_picture(PictureSaid(path, path.is_file(), part.path, line, _size(item), line, identity))
         notes.listings.append(Listing(part.split, number, part.path, line))
         numbers[identity] = number

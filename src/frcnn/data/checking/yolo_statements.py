@@ -6,6 +6,7 @@ from pathlib import Path
 from frcnn.data.checking.findings import as_finding, error, warning
 from frcnn.data.checking.statements import Listing, Notes, PictureSaid, SetSaid
 from frcnn.data.sources import PICTURE_SUFFIXES
+from frcnn.data.spelling import as_on_disk
 from frcnn.data.yolo import NAME_FILES, YoloObject, YoloSet, listed_pictures, pictures_at, read_object
 from frcnn.data.yolo_labels import picture_stem
 from frcnn.errors import DataError
@@ -90,7 +91,7 @@ def _find_orphans(notes: Notes, yolo: YoloSet) -> None:
         if label in used or label in lists or label.name in NAME_FILES or not _is_label(label, yolo.keypoints):
             continue
         picture = picture_stem(label, yolo.labels_below)
-        if any(picture.with_name(picture.name + suffix).is_file() for suffix in _suffixes()):
+        if any(as_on_disk(picture.with_name(picture.name + suffix)).is_file() for suffix in _suffixes()):
             in_no_split.append(label.name)
             continue
         message = f"has objects, but there is no picture {picture}.*: add it, or take the text file out"
