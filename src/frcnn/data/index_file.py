@@ -90,6 +90,7 @@ def fingerprint_of(source: Source) -> tuple[str, float]:
     """A digest of the names, sizes and times of all files, and the youngest of these times."""
     digest, youngest = hashlib.blake2b(f"{FORMAT}".encode(), digest_size=16), 0.0
     for path in source.files():
+        digest.update(b"+" if path.exists() else b"-")  # an empty folder holds nothing either
         for name, stat in _stats(path, os.path.relpath(path, source.root)):
             digest.update(f"{name}\0{stat.st_size}\0{stat.st_mtime_ns}\0".encode("utf-8", "surrogateescape"))
             youngest = max(youngest, stat.st_mtime)

@@ -61,7 +61,7 @@ class VocSet:
 
     def files(self) -> Iterator[Path]:
         """What an index of it hangs on."""
-        yield from (self.folder / "Annotations", self.folder / "JPEGImages", self.folder / LISTS)
+        yield from (self.folder / name for name in ("Annotations", "JPEGImages", LISTS.parent, LISTS))
 
     def still_holds(self, _index: Index, /) -> bool:
         """All that an index of it knows stands in `files`."""

@@ -45,7 +45,7 @@ class YoloSet:
     def files(self) -> Iterator[Path]:
         """What an index of it hangs on."""
         yield from () if self.described_by is None else (self.described_by,)
-        yield from (self.root / name for name in NAME_FILES)
+        yield from _name_files(self.root)
         for places in self.splits.values():
             for place in places:
                 if place.is_file():
@@ -209,10 +209,14 @@ def _bare(folder: Path) -> YoloSet | None:
     return None if below is None else YoloSet(folder, splits, _listed_names(folder), labels_below=below)
 
 
+def _name_files(folder: Path) -> Iterator[Path]:
+    """Where the names of classes may stand."""
+    return (folder / below / name for name in NAME_FILES for below in (".", "labels"))
+
+
 def _listed_names(folder: Path) -> tuple[str, ...]:
     """One a line, where a file of them lies in the folder or among the labels."""
-    places = (folder / below / name for name in NAME_FILES for below in (".", "labels"))
-    found = next((place for place in places if place.is_file()), None)
+    found = next((place for place in _name_files(folder) if place.is_file()), None)
     if found is None:
         return ()
     return tuple(line.strip() for line in found.read_text(encoding="utf-8-sig").splitlines() if line.strip())
