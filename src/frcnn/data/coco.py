@@ -55,12 +55,12 @@ def recognise_coco(path: Path) -> CocoSet | None:
         if path.suffix.lower() != ".json":
             return None
         root = path.parent.parent if path.parent.name == "annotations" else path.parent
-        return CocoSet(root, (_part(path),))
+        return CocoSet(root, (_part(path, root),))
     if not path.is_dir():
         return None
     files = [file for folder in (path, path / "annotations") for file in _instance_files(folder)]
     files += [file for child in _children(path) if child.name.startswith(FOLDERS) for file in _instance_files(child)]
-    return CocoSet(path, tuple(map(_part, files))) if files else None
+    return CocoSet(path, tuple(_part(file, path) for file in files)) if files else None
 
 
 def _children(folder: Path) -> list[Path]:
@@ -88,8 +88,8 @@ def _looks_like_coco(path: Path) -> bool:
     return beginning.startswith(b"{") and (named or any(f'"{name}"'.encode() in beginning for name in names))
 
 
-def _part(path: Path) -> CocoFile:
-    return CocoFile(path, split_of(path))
+def _part(path: Path, root: Path) -> CocoFile:
+    return CocoFile(path, split_of(path, root))
 
 
 def _found_again(index: Index, part: CocoFile, root: Path) -> bool:

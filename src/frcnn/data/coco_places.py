@@ -7,8 +7,8 @@ from pathlib import Path
 
 from frcnn.data.spelling import as_on_disk
 
-SPLIT = re.compile(r"(?<![a-z])(trainval|train|valid|validation|val|test)(?![a-z])")
-NAMES = {"valid": "val", "validation": "val"}  # as others call it
+SPLIT = re.compile(r"(?<![a-z])(trainval|train|training|valid|validation|val|test|testing)(?![a-z])")
+NAMES = {"training": "train", "valid": "val", "validation": "val", "testing": "test"}  # as others call it
 LOOKED_FOR = 64  # pictures of a file, to find their folder: any of them may be missing
 
 
@@ -20,12 +20,14 @@ class CocoFile:
     split: str
 
 
-def split_of(path: Path) -> str:
-    """The split that a file is, by its name or its folder's: instances_val2017.json, valid/annotations.json."""
-    for name in (path.stem.lower(), path.parent.name.lower()):
-        if found := SPLIT.search(name):
-            return NAMES.get(found[1], found[1])
-    return "trainval"
+def split_of(path: Path, root: Path) -> str:
+    """The split that a file is, by its name or its folder's: instances_val2017.json, valid/annotations.json.
+
+    That of the set itself must be called so and no more: one called test_2 may be where somebody put a whole set.
+    """
+    of_folder = SPLIT.fullmatch if path.parent == root else SPLIT.search
+    found = SPLIT.search(path.stem.lower()) or of_folder(path.parent.name.lower())
+    return NAMES.get(found[1], found[1]) if found else "trainval"
 
 
 def picture_folder(path: Path, names: Sequence[str]) -> Path:
