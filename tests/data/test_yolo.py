@@ -91,6 +91,24 @@ def test_names_in_either_form_of_unicode(tmp_path, of_picture, of_label, text):
     assert (tmp_path / index.picture_names[0]).is_file()
 
 
+@pytest.mark.parametrize("text", ["", "train: images/train\nnames: [dog]\n"])
+def test_what_is_hidden_is_no_picture(put, tmp_path, text):
+    """Neither what a Mac leaves beside each file, nor the copies of a notebook: they would be empty scenes."""
+    put("images/train/a.jpg")
+    put("images/train/.ipynb_checkpoints/a-checkpoint.jpg", None)
+    for name in ("images/train/._a.jpg", "labels/train/._a.txt"):
+        (tmp_path / name).write_bytes(b"\x00\x05\x16\x07")
+    if text:
+        described(tmp_path, text)
+    index = opened(tmp_path).read()
+    assert [index.picture_names[number] for number in range(len(index))] == ["images/train/a.jpg"]
+
+
+def test_a_set_below_a_hidden_folder(put, tmp_path):
+    put(".cache/set/images/a.jpg")
+    assert len(opened(tmp_path / ".cache/set").read()) == 1
+
+
 def test_points_of_a_pose_are_no_outline(put, tmp_path):
     """However many: an even count of numbers would be an outline, an odd one nothing at all."""
     for points, shape in ((4, 2), (2, 3), (3, 3)):

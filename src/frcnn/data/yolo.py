@@ -165,8 +165,20 @@ def _class_name(yolo: YoloSet, label: Path, item: YoloObject) -> str:
 def pictures_at(place: Path) -> list[Path]:
     """Those in a folder and all below it, or those that a text file names."""
     if place.is_dir():
-        return sorted(child for child in place.rglob("*") if child.suffix.lower() in PICTURE_SUFFIXES)
+        return sorted(_pictures_below(place))
     return [picture for _, picture in listed_pictures(place)]
+
+
+def _pictures_below(folder: Path) -> Iterator[Path]:
+    """Without a look at them."""
+    return (path for path in shown_below(folder) if path.suffix.lower() in PICTURE_SUFFIXES)
+
+
+def shown_below(folder: Path) -> Iterator[Path]:
+    """All files but what is hidden, or in a hidden folder: a Mac leaves a file beside each, notebooks keep copies."""
+    for above, folders, files in os.walk(folder):
+        folders[:] = (name for name in folders if not name.startswith("."))
+        yield from (Path(above, name) for name in files if not name.startswith("."))
 
 
 def listed_pictures(place: Path) -> list[tuple[int, Path]]:
@@ -191,7 +203,7 @@ def _described(path: Path) -> YoloSet:
 def _some_at(place: Path) -> Iterator[Path]:
     """Pictures of a place, without a look at all; what cannot be read is told when it is."""
     if place.is_dir():
-        yield from (child for child in place.rglob("*") if child.suffix.lower() in PICTURE_SUFFIXES)
+        yield from _pictures_below(place)
         return
     with suppress(DataError):
         yield from (picture for _, picture in listed_pictures(place))
@@ -203,7 +215,8 @@ def _bare(folder: Path) -> YoloSet | None:
     named = {split: child for name, split in FOLDERS.items() if (child := base / name).is_dir()}
     splits = {split: (child,) for split, child in named.items()} or {WHOLE: (base,)}
     is_plain = base == folder and not named  # then what lies below may be sets of their own
-    looked_at = folder.glob("*") if is_plain else (path for (place,) in splits.values() for path in place.rglob("*"))
+    places = [place for (place,) in splits.values()]
+    looked_at = folder.glob("[!.]*") if is_plain else (path for place in places for path in shown_below(place))
     pictures = itertools.islice((path for path in looked_at if path.suffix.lower() in PICTURE_SUFFIXES), LOOKED_AT)
     below = labels_below((folder,), list(pictures))
     return None if below is None else YoloSet(folder, splits, _listed_names(folder), labels_below=below)

@@ -210,7 +210,7 @@ def _find_unlisted_pictures(notes: Notes, named: Iterable[Sequence[Path]]) -> No
     """Pictures that lie beside those of the lists."""
     listed = {os.path.normpath(path) for of_file in named for path in of_file}
     for folder in sorted({Path(path).parent for path in listed}):
-        files = [path for path in folder.glob("*") if path.suffix.lower() in PICTURE_SUFFIXES]
+        files = [path for path in folder.glob("[!.]*") if path.suffix.lower() in PICTURE_SUFFIXES]
         left = sorted(path.name for path in files if os.path.normpath(path) not in listed)
         if left:
             message = f"{counted(len(left), 'picture')} in no list of images ({some_names(left)}): list, or take out"

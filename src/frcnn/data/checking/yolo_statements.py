@@ -7,7 +7,7 @@ from frcnn.data.checking.findings import as_finding, error, warning
 from frcnn.data.checking.statements import Listing, Notes, PictureSaid, SetSaid
 from frcnn.data.sources import PICTURE_SUFFIXES
 from frcnn.data.spelling import as_on_disk
-from frcnn.data.yolo import NAME_FILES, YoloObject, YoloSet, listed_pictures, pictures_at, read_object
+from frcnn.data.yolo import NAME_FILES, YoloObject, YoloSet, listed_pictures, pictures_at, read_object, shown_below
 from frcnn.data.yolo_labels import picture_stem
 from frcnn.errors import DataError
 from frcnn.naming import counted, some_names
@@ -108,7 +108,8 @@ def _labels_beside(yolo: YoloSet) -> list[Path]:
     places = [place for places in yolo.splits.values() for place in places]
     above = {place if place.is_dir() else picture.parent for place in places for picture in _one_each(place)}
     folders = {yolo.label_of(folder / "x").parent for folder in above}
-    return sorted({file for folder in folders if folder.is_dir() for file in folder.rglob("*.txt")})
+    below = (file for folder in folders if folder.is_dir() for file in shown_below(folder))
+    return sorted({file for file in below if file.suffix == ".txt"})
 
 
 def _one_each(place: Path) -> list[Path]:
