@@ -213,6 +213,20 @@ def test_without_a_place_for_it_it_is_read_each_time(root, tmp_path, monkeypatch
         assert len(reads) == times
 
 
+def test_a_full_disk_leaves_nothing_there(root, cache, reads):
+    """As a limit to the size of files does, which stops the writing in its middle all the same."""
+    resource = pytest.importorskip("resource")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+    try:
+        assert len(open_index(opened(root))) == 2
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert list(cache.iterdir()) == []
+    open_index(opened(root))
+    assert (len(reads), len(list(cache.iterdir()))) == (2, 1)
+
+
 def test_the_place(monkeypatch, tmp_path):
     monkeypatch.delenv("FRCNN_CACHE")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))

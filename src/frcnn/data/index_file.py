@@ -69,7 +69,7 @@ def open_index(source: Source, *, anew: bool = False) -> Index:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _write(path, key, index)
-    except (OSError, FrcnnError):
+    except (OSError, RuntimeError, FrcnnError):  # as torch.save says that the disk is full
         return index
     return _read(path, key) or index  # mapped: what was built is let go
 
