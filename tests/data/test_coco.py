@@ -5,6 +5,7 @@ import math
 import os
 import unicodedata
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -240,6 +241,13 @@ def test_no_coco_set(tmp_path):
         ({"annotations": [{"id": "a"}]}, "the id of annotation 1 in the list must be a whole number, not 'a'"),
         ({"categories": [{"id": 3}]}, "category 3 has no name"),
         ({"categories": [{"name": "ant"}]}, "category 'ant' has no id"),
+        ({"categories": [{"id": 3, "name": "\ud800"}]}, "the name of category 3 is no text ('\\ud800')"),
+        ({"images": [{"id": 1, "file_name": "\ud800"}]}, "the file_name of image 1 is no text ('\\ud800')"),
+        ({"images": [{"id": 2**63, "file_name": "a.jpg"}]}, "the id of image 'a.jpg' is too large to be one"),
+        (
+            {"images": [{"id": 1, "file_name": "a.jpg", "height": 1, "width": 3_000_000_000}]},
+            "the width of image 1 is too large to be one: mend it",
+        ),
         ({"categories": [{"id": 7, "name": name} for name in ("seven", "sieben")]}, "(sieben) has the id 7: give it"),
         ({"images": content()["images"] * 2}, "several images have the id 5: give each its own"),
         ({"images": None}, "has no list 'images'"),
@@ -286,6 +294,15 @@ def test_boxes_that_cannot_be(tmp_path):
     assert opened(path).read().faults.tolist() == [NO_AREA] * 2 + [NOT_FOUR_NUMBERS] * 4
     with pytest.raises(DataError, match=r"two\.jpg: the box \(1, 1, 0, 5\) of object 1 \(ant\) has no area"):
         load_dataset([path], "train")
+
+
+def test_numbers_of_hundreds_of_digits(write, tmp_path):
+    what = content(
+        annotations=[{"id": 1, "image_id": 5, "category_id": 3, "bbox": [1, 1, 10**400, 2], "area": 10**400}]
+    )
+    index = opened(write(what)).read()
+    assert index.faults.tolist() == [NOT_FOUR_NUMBERS]
+    assert np.isnan(index.areas).all()
 
 
 def test_corners():

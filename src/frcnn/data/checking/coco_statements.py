@@ -12,7 +12,7 @@ from frcnn.data.checking.findings import as_finding, error, warning
 from frcnn.data.checking.statements import NO_LINE, Listing, Notes, PictureSaid, SetSaid, Size
 from frcnn.data.coco import CocoSet
 from frcnn.data.coco_places import CocoFile, picture_folder
-from frcnn.data.coco_reading import LISTS, NEEDED
+from frcnn.data.coco_reading import LISTS, NEEDED, is_text
 from frcnn.data.index import CROWD, DIFFICULT
 from frcnn.data.json_stream import stream_lines
 from frcnn.data.sources import PICTURE_SUFFIXES
@@ -79,7 +79,7 @@ def names_by_id(items: Iterable[Item], key: str) -> dict[int, set[str]]:
 def _name(item: Item, key: str) -> str | None:
     """What an item is called; None where that is no text, or none at all."""
     name = item.get(key)
-    return name if isinstance(name, str) and name else None
+    return name if isinstance(name, str) and name and is_text(name) else None
 
 
 def _lacking(what: str, key: str, item: Item) -> str:
