@@ -281,6 +281,8 @@ def test_a_list_of_categories_alone_is_passed_over(write, tmp_path):
     notes = {"categories": [{"id": 0, "name": "ant"}], "info": {}}
     (tmp_path / "notes.json").write_text(json.dumps(notes))
     assert recognise_coco(tmp_path) is None
+    (tmp_path / "meta.json").write_text('{"images": "photos", "annotations": {"by": "me"}, "folder": "images"}')
+    assert recognise_coco(tmp_path) is None
     long = {"categories": content()["categories"], "info": " " * PEEKED} | content()
     write(long, "long.json", "images")
     assert [part.path.name for part in opened(tmp_path).parts] == ["long.json"]

@@ -5,6 +5,7 @@ Its boxes are (x, y, width, height); ours are corners. Ids of pictures, objects 
 
 import math
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,7 +86,8 @@ def _looks_like_coco(path: Path) -> bool:
         return named
     beginning = peeked.lstrip(b"\xef\xbb\xbf \t\r\n")
     names = LISTS if len(peeked) == PEEKED else NEEDED  # others list categories too: what is seen whole must have more
-    return beginning.startswith(b"{") and (named or any(f'"{name}"'.encode() in beginning for name in names))
+    lists = (rf'"{name}"\s*:\s*\['.encode() for name in names)
+    return beginning.startswith(b"{") and (named or any(re.search(one, beginning) for one in lists))
 
 
 def _part(path: Path, root: Path) -> CocoFile:
