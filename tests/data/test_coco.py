@@ -120,6 +120,7 @@ def test_files_are_splits(write, tmp_path):
         ("train/_annotations.coco.json", "train"),
         ("train_annotations.json", "train"),
         ("annotations.json", "images"),
+        ("labels.json", "data"),
         ("annotations.json", "."),
     ],
 )

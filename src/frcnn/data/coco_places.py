@@ -50,5 +50,14 @@ def _candidates(path: Path) -> list[Path]:
     above = folder.parent if folder.name == "annotations" else folder
     split = SPLIT.search(path.stem.lower())
     of_split = [place / split[1] for place in (above, above / "images")] if split else []
-    places = (above / year, folder, folder / "images", above / "images", above / "images" / year, *of_split, above)
+    places = (
+        above / year,
+        folder,
+        folder / "images",
+        above / "images",
+        above / "images" / year,
+        *of_split,
+        above / "data",
+        above,
+    )
     return list(dict.fromkeys(places))
