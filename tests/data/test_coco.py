@@ -171,6 +171,16 @@ def test_names_in_either_form_of_unicode(write, tmp_path, said, there, whole):
     assert opened(tmp_path).still_holds(index)
 
 
+def test_backslashes_of_windows(write, tmp_path):
+    """As labelme2coco has them."""
+    what = content()
+    for image in what["images"]:
+        image["file_name"] = "JPEGImages/" + image["file_name"]
+    path = write(what, "annotations.json", ".")
+    path.write_text(json.dumps(what).replace("JPEGImages/", "JPEGImages\\\\"))
+    assert opened(tmp_path).read().picture_names[0] == "JPEGImages/one.jpg"
+
+
 class TestStillHolds:
     """What stands in no file, and so not in the key of an index: where the pictures lie."""
 

@@ -27,6 +27,15 @@ def test_files_and_folders(tmp_path, monkeypatch, there, said):
     assert as_on_disk(Path(said) / f"{WHOLE}.txt") == Path(there) / f"{APART}.txt"
 
 
+@pytest.mark.parametrize("name", ["images\\train\\a.jpg", ".\\images/train\\a.jpg", "images\\..\\images\\train\\a.jpg"])
+def test_backslashes_of_windows(tmp_path, name):
+    (tmp_path / "images/train").mkdir(parents=True)
+    (tmp_path / "images/train/a.jpg").touch()
+    assert as_on_disk(tmp_path / name).samefile(tmp_path / "images/train/a.jpg")
+    (tmp_path / "b\\a.jpg").touch()
+    assert as_on_disk(tmp_path / "b\\a.jpg") == tmp_path / "b\\a.jpg"
+
+
 def test_both_forms_are_two_files(tmp_path):
     for name in (WHOLE, APART):
         (tmp_path / name).touch()

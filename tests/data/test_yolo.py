@@ -141,11 +141,23 @@ def test_names(put, tmp_path, text, names):
     assert opened(described(tmp_path, f"train: images/train\n{text}\n")).names == names
 
 
-@pytest.mark.parametrize("value", ["images/train", "[images/train]", "./images/train/", "list.txt", "../images/train"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        "images/train",
+        "[images/train]",
+        "./images/train/",
+        "list.txt",
+        "../images/train",
+        ".\\images\\train",
+        "windows.txt",
+    ],
+)
 def test_the_ways_to_name_pictures(put, tmp_path, value):
     """A folder, several, a list of pictures; and the ../ that exports have, which lie beside the YAML all the same."""
     put("images/train/a.jpg")
     (tmp_path / "list.txt").write_text("./images/train/a.jpg\n\n")
+    (tmp_path / "windows.txt").write_text("images\\train\\a.jpg\n")
     assert len(opened(described(tmp_path, f"train: {value}\nnames: [dog]\n")).read()) == 1
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from frcnn.data.coco_places import LOOKED_FOR, CocoFile, picture_folder
 from frcnn.data.index import CROWD, DIFFICULT, IndexBuilder
 from frcnn.data.json_stream import stream_lines
-from frcnn.data.spelling import as_on_disk
+from frcnn.data.spelling import as_on_disk, has_other_spelling
 from frcnn.errors import DataError
 
 LISTS = frozenset({"images", "annotations", "categories"})
@@ -83,7 +83,7 @@ class _Reading:
 
     def as_on_disk(self, name: str) -> str:
         """A picture's name as its folder has it; nothing is looked up for names that have one form alone."""
-        if name.isascii():
+        if not has_other_spelling(name):
             return name
         found = as_on_disk(self.root / name)
         return str(found.relative_to(self.root) if found.is_relative_to(self.root) else found)

@@ -9,13 +9,20 @@ def normal(name: str) -> str:
     return unicodedata.normalize("NFC", name)
 
 
+def has_other_spelling(name: str) -> bool:
+    """May the disk have it otherwise? Windows has backslashes between folders."""
+    return not name.isascii() or "\\" in name
+
+
 def as_on_disk(path: Path) -> Path:
     """A path whose letters may be put together or taken apart, as its file and the folders above it are called.
 
-    What is not there in either form stays as it is.
+    What is not there in either form keeps its letters.
     """
-    if str(path).isascii() or path.exists():
+    if not has_other_spelling(path.as_posix()) or path.exists():
         return path
+    if "\\" in path.name:
+        return as_on_disk(path.parent / path.name.replace("\\", "/"))
     folder = as_on_disk(path.parent)
     forms = (folder / unicodedata.normalize(form, path.name) for form in ("NFC", "NFD"))
     return next((form for form in forms if form.exists()), folder / path.name)
