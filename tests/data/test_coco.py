@@ -3,7 +3,9 @@
 import json
 import math
 import os
+import unicodedata
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -118,6 +120,7 @@ def test_files_are_splits(write, tmp_path):
         ("train/_annotations.coco.json", "train"),
         ("train_annotations.json", "train"),
         ("annotations.json", "images"),
+        ("labels.json", "data"),
         ("annotations.json", "."),
     ],
 )
@@ -149,6 +152,33 @@ def test_a_whole_path_is_a_pictures_name(write, tmp_path):
     path.write_text(json.dumps(whole))
     index = opened(path).read()
     assert index.picture_names[1] == str(tmp_path / "elsewhere/two.jpg")
+
+
+@pytest.mark.parametrize(("said", "there"), [("NFC", "NFD"), ("NFD", "NFC")])
+@pytest.mark.parametrize("whole", [False, True])
+def test_names_in_either_form_of_unicode(write, tmp_path, said, there, whole):
+    """macOS takes Korean syllables apart, other systems do not: on the screen they are the same."""
+    what = content()
+    for image in what["images"]:
+        image["file_name"] = unicodedata.normalize(there, "사진/é " + image["file_name"])
+    path = write(what)
+    for image in what["images"]:
+        image["file_name"] = f"{tmp_path}/train2017/" * whole + unicodedata.normalize(said, image["file_name"])
+    path.write_text(json.dumps(what))
+    index = opened(tmp_path).read()
+    assert (tmp_path / index.picture_names[1]).is_file()
+    assert index.picture_names[0] == unicodedata.normalize(there, "train2017/사진/é one.jpg")
+    assert opened(tmp_path).still_holds(index)
+
+
+def test_backslashes_of_windows(write, tmp_path):
+    """As labelme2coco has them."""
+    what = content()
+    for image in what["images"]:
+        image["file_name"] = "JPEGImages/" + image["file_name"]
+    path = write(what, "annotations.json", ".")
+    path.write_text(json.dumps(what).replace("JPEGImages/", "JPEGImages\\\\"))
+    assert opened(tmp_path).read().picture_names[0] == "JPEGImages/one.jpg"
 
 
 class TestStillHolds:
@@ -222,6 +252,13 @@ def test_no_coco_set(tmp_path):
         ({"annotations": [{"id": "a"}]}, "the id of annotation 1 in the list must be a whole number, not 'a'"),
         ({"categories": [{"id": 3}]}, "category 3 has no name"),
         ({"categories": [{"name": "ant"}]}, "category 'ant' has no id"),
+        ({"categories": [{"id": 3, "name": "\ud800"}]}, "the name of category 3 is no text ('\\ud800')"),
+        ({"images": [{"id": 1, "file_name": "\ud800"}]}, "the file_name of image 1 is no text ('\\ud800')"),
+        ({"images": [{"id": 2**63, "file_name": "a.jpg"}]}, "the id of image 'a.jpg' is too large to be one"),
+        (
+            {"images": [{"id": 1, "file_name": "a.jpg", "height": 1, "width": 3_000_000_000}]},
+            "the width of image 1 is too large to be one: mend it",
+        ),
         ({"categories": [{"id": 7, "name": name} for name in ("seven", "sieben")]}, "(sieben) has the id 7: give it"),
         ({"images": content()["images"] * 2}, "several images have the id 5: give each its own"),
         ({"images": None}, "has no list 'images'"),
@@ -255,6 +292,8 @@ def test_a_list_of_categories_alone_is_passed_over(write, tmp_path):
     notes = {"categories": [{"id": 0, "name": "ant"}], "info": {}}
     (tmp_path / "notes.json").write_text(json.dumps(notes))
     assert recognise_coco(tmp_path) is None
+    (tmp_path / "meta.json").write_text('{"images": "photos", "annotations": {"by": "me"}, "folder": "images"}')
+    assert recognise_coco(tmp_path) is None
     long = {"categories": content()["categories"], "info": " " * PEEKED} | content()
     write(long, "long.json", "images")
     assert [part.path.name for part in opened(tmp_path).parts] == ["long.json"]
@@ -268,6 +307,15 @@ def test_boxes_that_cannot_be(tmp_path):
     assert opened(path).read().faults.tolist() == [NO_AREA] * 2 + [NOT_FOUR_NUMBERS] * 4
     with pytest.raises(DataError, match=r"two\.jpg: the box \(1, 1, 0, 5\) of object 1 \(ant\) has no area"):
         load_dataset([path], "train")
+
+
+def test_numbers_of_hundreds_of_digits(write, tmp_path):
+    what = content(
+        annotations=[{"id": 1, "image_id": 5, "category_id": 3, "bbox": [1, 1, 10**400, 2], "area": 10**400}]
+    )
+    index = opened(write(what)).read()
+    assert index.faults.tolist() == [NOT_FOUR_NUMBERS]
+    assert np.isnan(index.areas).all()
 
 
 def test_corners():

@@ -16,10 +16,23 @@ from frcnn.data.coco_places import LOOKED_FOR, picture_folder, split_of
         ("trainval.json", "trainval"),
         ("annotations.json", "trainval"),
         ("retrained.json", "trainval"),
+        ("training.json", "train"),
+        ("my-testing_set.json", "test"),
+        ("testing/_annotations.coco.json", "test"),
+        ("test2017/labels.json", "test"),
+        ("latest/labels.json", "trainval"),
     ],
 )
 def test_the_split_of_a_file(tmp_path, name, split):
-    assert split_of(tmp_path / "set" / name) == split
+    assert split_of(tmp_path / "set" / name, tmp_path / "set") == split
+
+
+@pytest.mark.parametrize(
+    ("folder", "split"), [("my_test", "trainval"), ("test_set", "trainval"), ("val2", "trainval"), ("valid", "val")]
+)
+def test_the_folder_of_a_whole_set_is_a_split_only_by_its_whole_name(tmp_path, folder, split):
+    assert split_of(tmp_path / folder / "labels.json", tmp_path / folder) == split
+    assert split_of(tmp_path / folder / "train.json", tmp_path / folder) == "train"
 
 
 @pytest.fixture

@@ -1,5 +1,7 @@
 """Data sets: their classes, their splits, what is held out, and what is refused."""
 
+import json
+
 import pytest
 import torch
 
@@ -191,6 +193,26 @@ class TestTrainingSplits:
         assert again is not None
         assert other is not None
         assert ids(again) == ids(val) != ids(other)
+
+    def test_val_beside_a_trainval(self, make_voc):
+        """It is held out, and what it names is not trained on."""
+        root = make_voc({name: [CAT] for name in "abcd"}, {"trainval": ["a", "b", "c"], "val": ["b", "d"]})
+        train, val = training_splits([root], 0.1, seed=0)
+        assert val is not None
+        assert (ids(train), ids(val)) == (["a", "c"], ["b", "d"])
+
+    def test_val_beside_a_file_of_all(self, tmp_path):
+        """COCO's files have each their own entry of a picture."""
+        for file, names in {"all": "abc", "val": "b"}.items():
+            images = [{"id": i, "file_name": f"{name}.png", "height": 8, "width": 8} for i, name in enumerate(names)]
+            objects = [{"id": i, "image_id": i, "category_id": 1, "bbox": [0, 0, 4, 4]} for i in range(len(names))]
+            lists = {"images": images, "annotations": objects, "categories": [{"id": 1, "name": "cat"}]}
+            (tmp_path / f"{file}.json").write_text(json.dumps(lists))
+            for name in names:
+                (tmp_path / f"{name}.png").touch()
+        train, val = training_splits([tmp_path], 0.1, seed=0)
+        assert val is not None
+        assert [[example.picture.stem for example in one.examples] for one in (train, val)] == [["a", "c"], ["b"]]
 
     @pytest.mark.parametrize("validation", [0.0, 0.1, 0.9])
     @pytest.mark.parametrize("splits", [("train", "test"), ("trainval", "test"), ("train", "val", "test")])

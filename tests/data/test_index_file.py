@@ -8,11 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from frcnn.data.coco import recognise_coco
-from frcnn.data.index import as_arrays, as_facts
+from frcnn.data.index import Index, as_arrays, as_facts
 from frcnn.data.index_file import cache_folder, index_path, open_index
 from frcnn.data.voc import VocSet, recognise_voc
+from frcnn.data.yolo import YoloSet, recognise_yolo
 
 
 @pytest.fixture(autouse=True)
@@ -79,6 +81,74 @@ def test_any_change_makes_it_anew(root, reads, change):
         np.testing.assert_array_equal(as_arrays(kept)[name], values)
 
 
+def test_image_sets_that_are_taken_away_make_it_anew(root, reads):
+    """As a message advises; an empty folder of lists is not the same as none."""
+    for file in (root / "ImageSets/Main").iterdir():
+        file.unlink()
+    settle(root)
+    assert not open_index(opened(root)).splits
+    (root / "ImageSets/Main").rmdir()
+    open_index(opened(root))
+    (root / "ImageSets").rmdir()
+    assert list(open_index(opened(root)).splits) == ["trainval"]
+    assert len(reads) == 3
+
+
+@pytest.mark.parametrize(
+    ("before", "change"),
+    [
+        ({}, {"labels/train/a.txt": "1 0.25 0.25 0.5 0.5\n"}),
+        ({}, {"labels/train/b.txt": "1 0.5 0.5 0.5 0.5\n"}),
+        ({"labels/train/b.txt": ""}, {"images/train/a.jpg": None}),
+        ({"images/train/c/a.txt": ""}, {"images/train/c/a.jpg": ""}),
+        ({}, {"classes.txt": "dog\ncat\n"}),
+        ({"classes.txt": "dog\ncat\n"}, {"classes.txt": "horse\nsheep\n"}),
+        ({"labels/classes.txt": "dog\ncat\n"}, {"labels/classes.txt": "horse\nsheep\n"}),
+        ({"labels/obj.names": "dog\ncat\n"}, {"labels/obj.names": None}),
+        ({"data.yaml": "train: images\nnames: [dog, cat]\n"}, {"data.yaml": "train: images\nnames: [horse, cat]\n"}),
+        (
+            {"data.yaml": "train: list.txt\nnames: [dog, cat]\n", "list.txt": "images/train/a.jpg\n"},
+            {"list.txt": "images/train/b.jpg\n"},
+        ),
+        (
+            {"data.yaml": "train: list.txt\nnames: [dog, cat]\n", "list.txt": "images/train/a.jpg\n"},
+            {"labels/train/a.txt": "1 0.25 0.25 0.5 0.5\n"},
+        ),
+    ],
+)
+def test_any_change_of_a_yolo_set_makes_it_anew(tmp_path, before, change):
+    root = tmp_path / "set"
+    put(
+        root, {"images/train/a.jpg": "", "images/train/b.jpg": "", "labels/train/a.txt": "1 0.5 0.5 0.5 0.5\n"} | before
+    )
+    for name in ("a", "b"):
+        Image.new("RGB", (64, 48)).save(root / f"images/train/{name}.jpg")
+    settle(root)
+    before_it = open_index(opened_yolo(root))
+    assert index_path(opened_yolo(root)).is_file()
+    put(root, change)
+    kept, right = open_index(opened_yolo(root)), opened_yolo(root).read()
+    assert contents(kept) == contents(right) != contents(before_it)
+
+
+def put(root: Path, texts: dict[str, str | None]) -> None:
+    for name, text in texts.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).unlink(missing_ok=True)
+        if text is not None:
+            (root / name).write_text(text)
+
+
+def opened_yolo(root: Path) -> YoloSet:
+    found = recognise_yolo(root)
+    assert found is not None
+    return found
+
+
+def contents(index: Index) -> tuple[object, dict[str, bytes]]:
+    return as_facts(index), {name: values.tobytes() for name, values in as_arrays(index).items()}
+
+
 def test_it_can_be_made_anew_without_a_change(root, reads):
     open_index(opened(root))
     open_index(opened(root), anew=True)
@@ -141,6 +211,20 @@ def test_without_a_place_for_it_it_is_read_each_time(root, tmp_path, monkeypatch
     for times in (1, 2):
         assert len(open_index(opened(root))) == 2
         assert len(reads) == times
+
+
+def test_a_full_disk_leaves_nothing_there(root, cache, reads):
+    """As a limit to the size of files does, which stops the writing in its middle all the same."""
+    resource = pytest.importorskip("resource")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+    try:
+        assert len(open_index(opened(root))) == 2
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert list(cache.iterdir()) == []
+    open_index(opened(root))
+    assert (len(reads), len(list(cache.iterdir()))) == (2, 1)
 
 
 def test_the_place(monkeypatch, tmp_path):

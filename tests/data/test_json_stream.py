@@ -61,6 +61,7 @@ def test_a_byte_order_mark_is_no_content(tmp_path):
         ("\n\nno json", 3),
         ('{"images": [1]\n"more": 2}', 2),
         ("{\n1: 2}", 2),
+        ('{"images": [1,\n' + "9" * 5000 + "]}", 2),
     ],
 )
 def test_what_is_no_json_names_the_line(tmp_path, monkeypatch, chunk, text, line):

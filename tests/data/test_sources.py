@@ -9,7 +9,7 @@ from frcnn.data.sources import find_pictures
 def photos(tmp_path: Path) -> Path:
     folder = tmp_path / "photos"
     (folder / "deeper").mkdir(parents=True)
-    for name in ("b.jpg", "a.PNG", "notes.txt", "deeper/c.jpeg", "[1].jpg"):
+    for name in ("b.jpg", "a.PNG", "notes.txt", "deeper/c.jpeg", "[1].jpg", "._b.jpg"):
         (folder / name).touch()
     return folder
 

@@ -1,6 +1,6 @@
 """Lists of another name, and lines that name no file: what the message makes of them."""
 
-from frcnn.data.voc_lists import explain_missing, explain_no_split, normal, other_lists
+from frcnn.data.voc_lists import explain_missing, explain_no_split, other_lists
 
 
 def test_lists_of_another_name(make_voc):
@@ -34,8 +34,3 @@ def test_an_ending_behind_a_name(make_voc):
         assert explain_missing(folder / f"{written}.xml") == ("names stand in a list without their ending: write 'a.b'")
     for written in ("a.c.jpg", "a.b", "a.b.c"):
         assert explain_missing(folder / f"{written}.xml") == ""
-
-
-def test_one_form_of_a_name():
-    assert normal("e\u0301") == "\u00e9"
-    assert normal("\u1112\u1161\u11ab") == "\ud55c"

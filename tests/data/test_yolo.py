@@ -1,5 +1,6 @@
 """The reader of YOLO's text files: fractions, names, splits, and what is refused."""
 
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ from PIL import Image
 
 from frcnn.data.box_faults import OUTSIDE
 from frcnn.data.dataset import load_dataset
-from frcnn.data.index import NO_PICTURE, UNREADABLE
+from frcnn.data.index import NO_PICTURE, READABLE, UNREADABLE
 from frcnn.data.yolo import YoloSet, as_fractions, read_labels, recognise_yolo
 from frcnn.data.yolo_labels import label_of
 from frcnn.errors import DataError
@@ -73,6 +74,56 @@ def test_outlines_become_boxes_and_a_confidence_is_passed_over(tmp_path):
     assert box.box == pytest.approx((0.4, 0.3, 0.6, 0.7))
 
 
+@pytest.mark.parametrize(("of_picture", "of_label"), [("NFC", "NFD"), ("NFD", "NFC")])
+@pytest.mark.parametrize("text", ["", "train: images\n", "train: 목록.txt\n"])
+def test_names_in_either_form_of_unicode(tmp_path, of_picture, of_label, text):
+    """macOS takes Korean syllables apart, other systems do not: on the screen they are the same."""
+    picture, label = (unicodedata.normalize(form, "사진 é") for form in (of_picture, of_label))
+    for folder in (tmp_path / "images" / picture, tmp_path / "labels" / label):
+        folder.mkdir(parents=True)
+    Image.new("RGB", (64, 48)).save(tmp_path / f"images/{picture}/{picture}.jpg")
+    (tmp_path / f"labels/{label}/{label}.txt").write_text("0 0.5 0.5 0.25 0.5\n")
+    (tmp_path / unicodedata.normalize(of_label, "목록.txt")).write_text(f"images/{label}/{label}.jpg\n")
+    if text:
+        described(tmp_path, f"{unicodedata.normalize(of_picture, text)}names: [dog]\n")
+    index = opened(tmp_path).read()
+    assert (index.states.tolist(), index.boxes.tolist()) == ([READABLE], [[24, 12, 40, 36]])
+    assert (tmp_path / index.picture_names[0]).is_file()
+
+
+@pytest.mark.parametrize("text", ["", "train: images/train\nnames: [dog]\n"])
+def test_what_is_hidden_is_no_picture(put, tmp_path, text):
+    """Neither what a Mac leaves beside each file, nor the copies of a notebook: they would be empty scenes."""
+    put("images/train/a.jpg")
+    put("images/train/.ipynb_checkpoints/a-checkpoint.jpg", None)
+    for name in ("images/train/._a.jpg", "labels/train/._a.txt"):
+        (tmp_path / name).write_bytes(b"\x00\x05\x16\x07")
+    if text:
+        described(tmp_path, text)
+    index = opened(tmp_path).read()
+    assert [index.picture_names[number] for number in range(len(index))] == ["images/train/a.jpg"]
+
+
+def test_a_set_below_a_hidden_folder(put, tmp_path):
+    put(".cache/set/images/a.jpg")
+    assert len(opened(tmp_path / ".cache/set").read()) == 1
+
+
+def test_points_of_a_pose_are_no_outline(put, tmp_path):
+    """However many: an even count of numbers would be an outline, an odd one nothing at all."""
+    for points, shape in ((4, 2), (2, 3), (3, 3)):
+        pose = " ".join(["0.9", "0.1", "2"][number % shape] for number in range(points * shape))
+        put("images/train/a.jpg", f"0 0.5 0.5 0.25 0.5 {pose}\n0 0.5 0.5 0.25 0.5\n")
+        path = described(tmp_path, f"train: images/train\nnames: [dog]\nkpt_shape: [{points}, {shape}]\n")
+        assert opened(path).read().boxes.tolist() == [[24, 12, 40, 36]] * 2
+
+
+def test_a_pose_of_another_number_of_points_is_refused(put, tmp_path):
+    put("images/train/a.jpg", "0 0.5 0.5 0.25 0.5 0.1 0.1\n")
+    path = described(tmp_path, "train: images/train\nnames: [dog]\nkpt_shape: [2, 2]\n")
+    assert "a.txt, line 1: has 7 numbers" in refused(path)
+
+
 @pytest.mark.parametrize(
     ("text", "names"),
     [
@@ -90,11 +141,23 @@ def test_names(put, tmp_path, text, names):
     assert opened(described(tmp_path, f"train: images/train\n{text}\n")).names == names
 
 
-@pytest.mark.parametrize("value", ["images/train", "[images/train]", "./images/train/", "list.txt", "../images/train"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        "images/train",
+        "[images/train]",
+        "./images/train/",
+        "list.txt",
+        "../images/train",
+        ".\\images\\train",
+        "windows.txt",
+    ],
+)
 def test_the_ways_to_name_pictures(put, tmp_path, value):
     """A folder, several, a list of pictures; and the ../ that exports have, which lie beside the YAML all the same."""
     put("images/train/a.jpg")
     (tmp_path / "list.txt").write_text("./images/train/a.jpg\n\n")
+    (tmp_path / "windows.txt").write_text("images\\train\\a.jpg\n")
     assert len(opened(described(tmp_path, f"train: {value}\nnames: [dog]\n")).read()) == 1
 
 
@@ -220,6 +283,8 @@ def test_what_is_wrong_names_the_line(put, tmp_path, text, message):
         ("train: images/train\nnames: classes.txt", "has no names"),
         ("train: null\nnames: [dog]", "names no pictures"),
         ("train: images/absent\nnames: [dog]", "names images/absent, but there is no"),
+        ("train: images/train\nnames: [dog]\nkpt_shape: 4", "kpt_shape must be two whole numbers"),
+        ("train: images/train\nnames: [dog]\nkpt_shape: [4, x]", "kpt_shape must be two whole numbers"),
         ("- 1", "is no data set"),
         ("train: [\nnames", "is no YAML"),
     ],

@@ -5,6 +5,7 @@ Its boxes are (x, y, width, height); ours are corners. Ids of pictures, objects 
 
 import math
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,12 +56,12 @@ def recognise_coco(path: Path) -> CocoSet | None:
         if path.suffix.lower() != ".json":
             return None
         root = path.parent.parent if path.parent.name == "annotations" else path.parent
-        return CocoSet(root, (_part(path),))
+        return CocoSet(root, (_part(path, root),))
     if not path.is_dir():
         return None
     files = [file for folder in (path, path / "annotations") for file in _instance_files(folder)]
     files += [file for child in _children(path) if child.name.startswith(FOLDERS) for file in _instance_files(child)]
-    return CocoSet(path, tuple(map(_part, files))) if files else None
+    return CocoSet(path, tuple(_part(file, path) for file in files)) if files else None
 
 
 def _children(folder: Path) -> list[Path]:
@@ -85,11 +86,12 @@ def _looks_like_coco(path: Path) -> bool:
         return named
     beginning = peeked.lstrip(b"\xef\xbb\xbf \t\r\n")
     names = LISTS if len(peeked) == PEEKED else NEEDED  # others list categories too: what is seen whole must have more
-    return beginning.startswith(b"{") and (named or any(f'"{name}"'.encode() in beginning for name in names))
+    lists = (rf'"{name}"\s*:\s*\['.encode() for name in names)
+    return beginning.startswith(b"{") and (named or any(re.search(one, beginning) for one in lists))
 
 
-def _part(path: Path) -> CocoFile:
-    return CocoFile(path, split_of(path))
+def _part(path: Path, root: Path) -> CocoFile:
+    return CocoFile(path, split_of(path, root))
 
 
 def _found_again(index: Index, part: CocoFile, root: Path) -> bool:

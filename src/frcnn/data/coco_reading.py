@@ -12,9 +12,11 @@ import numpy as np
 from frcnn.data.coco_places import LOOKED_FOR, CocoFile, picture_folder
 from frcnn.data.index import CROWD, DIFFICULT, IndexBuilder
 from frcnn.data.json_stream import stream_lines
+from frcnn.data.spelling import as_on_disk, has_other_spelling
 from frcnn.errors import DataError
 
 LISTS = frozenset({"images", "annotations", "categories"})
+MOST_PIXELS = 2**31  # of a side
 NEEDED = ("images", "annotations")  # without these, any JSON object would be a data set
 
 
@@ -60,7 +62,10 @@ class _Reading:
         identity = self.whole(item, "id", f"image {name!r}")
         if not isinstance(name, str) or not name:
             raise self.error(f"image {identity} has no file_name: give it one")
-        size = (self.whole(item, "height", f"image {identity}"), self.whole(item, "width", f"image {identity}"))
+        if not is_text(name):
+            raise self.error(f"the file_name of image {identity} is no text ({name!r}): mend it")
+        height, width = (self.whole(item, side, f"image {identity}", MOST_PIXELS) for side in ("height", "width"))
+        size = (height, width)
         self.picture_ids.append(identity)
         self.waiting.append((name, size, identity))
         if self.prefix is not None or len(self.waiting) == LOOKED_FOR:
@@ -73,8 +78,15 @@ class _Reading:
             self.first, builder.found[self.name] = builder.pictures, self.prefix
         for name, size, identity in self.waiting:
             placed = name if Path(name).is_absolute() else f"{self.prefix}{name}"
-            builder.add_picture(placed, self.name, size, identity)
+            builder.add_picture(self.as_on_disk(placed), self.name, size, identity)
         self.waiting.clear()
+
+    def as_on_disk(self, name: str) -> str:
+        """A picture's name as its folder has it; nothing is looked up for names that have one form alone."""
+        if not has_other_spelling(name):
+            return name
+        found = as_on_disk(self.root / name)
+        return str(found.relative_to(self.root) if found.is_relative_to(self.root) else found)
 
     def add_object(self, item: Mapping[str, Any]) -> None:
         place = len(self.object_ids) + 1
@@ -83,8 +95,7 @@ class _Reading:
         self.image_ids.append(self.whole(item, "image_id", f"annotation {identity}"))
         self.category_ids.append(self.whole(item, "category_id", f"annotation {identity}"))
         self.corners.extend(corners_of(item.get("bbox")))
-        area = item.get("area")
-        self.areas.append(float(area) if isinstance(area, int | float) else math.nan)
+        self.areas.append(as_float(item.get("area")))
         difficult = bool(item.get("difficult") or item.get("ignore"))
         self.flags.append((CROWD if item.get("iscrowd") else 0) | (DIFFICULT if difficult else 0))
 
@@ -93,19 +104,23 @@ class _Reading:
         identity = self.whole(item, "id", f"category {name!r}")
         if not isinstance(name, str) or not name:
             raise self.error(f"category {identity} has no name: give it one")
+        if not is_text(name):
+            raise self.error(f"the name of category {identity} is no text ({name!r}): mend it")
         if identity in self.categories:
             raise self.error(f"a second category ({name}) has the id {identity}: give it another")
         self.categories[identity] = name
 
-    def whole(self, item: Mapping[str, Any], key: str, of: str) -> int:
-        """The whole number of an item. Raises DataError where it has none."""
+    def whole(self, item: Mapping[str, Any], key: str, of: str, limit: int = 2**63) -> int:
+        """The whole number of an item, less than `limit`. Raises DataError where it has none."""
         value = item.get(key)
         if isinstance(value, float) and value.is_integer():
             value = int(value)
-        if not isinstance(value, int) or isinstance(value, bool) or abs(value) >= 2**63:
+        if not isinstance(value, int) or isinstance(value, bool):
             if key in item:
                 raise self.error(f"the {key} of {of} must be a whole number, not {value!r}: mend it")
             raise self.error(f"{of} has no {key}: give it one")
+        if abs(value) >= limit:
+            raise self.error(f"the {key} of {of} is too large to be one: mend it")
         return value
 
     def error(self, what: str) -> DataError:
@@ -146,10 +161,26 @@ class _Reading:
 
 def corners_of(box: object) -> Sequence[float]:
     """From (x, y, width, height); four NaN for anything else."""
-    if isinstance(box, list) and len(box) == 4 and all(type(number) in (int, float) for number in box):
+    if isinstance(box, list) and len(box) == 4 and not any(math.isnan(as_float(number)) for number in box):
         x, y, width, height = map(float, box)
         return x, y, x + width, y + height
     return (math.nan,) * 4
+
+
+def as_float(number: object) -> float:
+    """NaN for anything else than a number, and for one of hundreds of digits."""
+    try:
+        return float(number) if isinstance(number, int | float) and not isinstance(number, bool) else math.nan
+    except OverflowError:
+        return math.nan
+
+
+def is_text(name: str) -> bool:
+    """Can it be written? JSON may hold halves of letters; bytes of names of files that are no UTF-8 stay."""
+    try:
+        return bool(name.encode("utf-8", "surrogateescape"))
+    except UnicodeEncodeError:
+        return False
 
 
 def repeated(ids: Sequence[int]) -> int | None:

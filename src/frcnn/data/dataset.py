@@ -166,11 +166,19 @@ def _divided(index: Index, validation: float, seed: int) -> tuple[Numbers, Numbe
     if len(train) and len(val):
         return train, val
     candidates = train if len(train) else both
+    if len(val):  # a file of all pictures may hold these too
+        return candidates[~_among(index, candidates, val)], val
     count = min(max(round(validation * len(candidates)), 1), len(candidates) - 1)  # at least one picture for each
     chosen = random.Random(f"validation {seed}").sample(range(len(candidates)), max(count, 0))
     is_held_out = np.zeros(len(candidates), bool)
     is_held_out[chosen] = True
     return candidates[~is_held_out], candidates[is_held_out]
+
+
+def _among(index: Index, numbers: Numbers, others: Numbers) -> np.ndarray:
+    """Which of some pictures are others too: by their names, since each of COCO's files tells of its own."""
+    names = {index.picture_names[number] for number in others.tolist()}
+    return np.array([index.picture_names[number] in names for number in numbers.tolist()], bool)
 
 
 def _joined(*parts: Numbers) -> Numbers:

@@ -23,7 +23,7 @@ from frcnn.data.index import Index, as_arrays, as_facts, from_arrays
 from frcnn.errors import FrcnnError
 from frcnn.files import written_whole
 
-FORMAT = 3  # raised where what an index holds, or means, becomes another
+FORMAT = 4  # raised where what an index holds, or means, becomes another
 UNSETTLED = 2.0  # seconds: a file this young may change once more without a new time, so nothing is kept of it
 
 
@@ -69,7 +69,7 @@ def open_index(source: Source, *, anew: bool = False) -> Index:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _write(path, key, index)
-    except (OSError, FrcnnError):
+    except (OSError, RuntimeError, FrcnnError):  # as torch.save says that the disk is full
         return index
     return _read(path, key) or index  # mapped: what was built is let go
 
@@ -90,6 +90,7 @@ def fingerprint_of(source: Source) -> tuple[str, float]:
     """A digest of the names, sizes and times of all files, and the youngest of these times."""
     digest, youngest = hashlib.blake2b(f"{FORMAT}".encode(), digest_size=16), 0.0
     for path in source.files():
+        digest.update(b"+" if path.exists() else b"-")  # an empty folder holds nothing either
         for name, stat in _stats(path, os.path.relpath(path, source.root)):
             digest.update(f"{name}\0{stat.st_size}\0{stat.st_mtime_ns}\0".encode("utf-8", "surrogateescape"))
             youngest = max(youngest, stat.st_mtime)

@@ -92,6 +92,8 @@ class _Reader:
             except json.JSONDecodeError as error:
                 if self.ended or len(self.text) - self.at >= LARGEST_ITEM:
                     raise self.error(error.msg, error.pos) from error
+            except ValueError as error:
+                raise self.error("a number of thousands of digits") from error
             else:
                 if self.ended or len(self.text) - end >= len("e+1"):  # else a number may go on
                     self.at, self.chunk = end, CHUNK

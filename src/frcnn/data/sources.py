@@ -36,7 +36,7 @@ def find_pictures(sources: Sequence[str | Path]) -> Sources:
 def _pictures_of(source: str) -> list[Path]:
     path = Path(source)
     if path.is_dir():
-        return sorted(child for child in path.iterdir() if _is_picture(child))
+        return sorted(child for child in path.glob("[!.]*") if _is_picture(child))  # a Mac hides a file beside each
     if path.exists() or not glob.has_magic(source):  # brackets may stand in a name
         return [path] if path.is_file() else []
     matches = glob.glob(source, recursive=True)  # noqa: PTH207 - Path.glob takes no absolute patterns

@@ -13,7 +13,8 @@ from typing import NamedTuple
 from frcnn.data.index import DIFFICULT, NO_ANNOTATION, NO_PICTURE, UNREADABLE, Index, IndexBuilder
 from frcnn.data.pictures import read_size
 from frcnn.data.sources import PICTURE_SUFFIXES
-from frcnn.data.voc_lists import LISTS, SPLITS, normal, read_list
+from frcnn.data.spelling import normal
+from frcnn.data.voc_lists import LISTS, SPLITS, read_list
 from frcnn.data.xml_text import parse_content, read_content
 from frcnn.errors import DataError
 
@@ -60,7 +61,7 @@ class VocSet:
 
     def files(self) -> Iterator[Path]:
         """What an index of it hangs on."""
-        yield from (self.folder / "Annotations", self.folder / "JPEGImages", self.folder / LISTS)
+        yield from (self.folder / name for name in ("Annotations", "JPEGImages", LISTS.parent, LISTS))
 
     def still_holds(self, _index: Index, /) -> bool:
         """All that an index of it knows stands in `files`."""

@@ -1,6 +1,5 @@
 """VOC's lists of pictures: ImageSets/Main/<split>.txt, an id a line; and what may be odd about them."""
 
-import unicodedata
 from pathlib import Path
 
 from frcnn.data.sources import PICTURE_SUFFIXES
@@ -19,11 +18,6 @@ def read_list(path: Path) -> tuple[str, ...]:
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: is no text in UTF-8: it must name one picture a line") from error
     return tuple(dict.fromkeys(line.strip() for line in lines if line.strip()))
-
-
-def normal(name: str) -> str:
-    """A name in Unicode's composed form: macOS takes letters apart (Korean syllables, accents), lists do not."""
-    return unicodedata.normalize("NFC", name)
 
 
 def other_lists(folder: Path) -> list[str]:

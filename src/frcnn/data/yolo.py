@@ -1,7 +1,8 @@
 """YOLO's layout: a text file a picture, a line an object: class, then centre and size as fractions of the picture.
 
 The splits and the names of the classes stand in a YAML file; without one, folders called train, val and test are the
-splits, and classes.txt, where there is one, has the names. Outlines (more numbers in a line) become their boxes.
+splits, and classes.txt, where there is one, has the names. Outlines (more numbers in a line) become their boxes; the
+points of a pose, which follow a box where the YAML file has a kpt_shape, are passed over.
 """
 
 import itertools
@@ -14,6 +15,7 @@ from pathlib import Path
 from frcnn.data.index import NO_PICTURE, UNREADABLE, Index, IndexBuilder
 from frcnn.data.pictures import read_size
 from frcnn.data.sources import PICTURE_SUFFIXES
+from frcnn.data.spelling import as_on_disk
 from frcnn.data.yolo_description import SUFFIXES, WHOLE, find_description, read_description
 from frcnn.data.yolo_labels import label_of, labels_below, whole
 from frcnn.errors import DataError
@@ -33,6 +35,7 @@ class YoloSet:
     names: tuple[str, ...]
     described_by: Path | None = None  # the YAML file
     labels_below: Path | None = None  # the folder below which `images` gives way to `labels`; None: anywhere
+    keypoints: int = 0  # numbers of a pose that follow each box
 
     @property
     def title(self) -> str:
@@ -42,7 +45,7 @@ class YoloSet:
     def files(self) -> Iterator[Path]:
         """What an index of it hangs on."""
         yield from () if self.described_by is None else (self.described_by,)
-        yield from (self.root / name for name in NAME_FILES)
+        yield from _name_files(self.root)
         for places in self.splits.values():
             for place in places:
                 if place.is_file():
@@ -53,7 +56,7 @@ class YoloSet:
 
     def label_of(self, picture: Path) -> Path:
         """Where a picture's objects are."""
-        return label_of(picture, self.labels_below)
+        return as_on_disk(label_of(picture, self.labels_below))
 
     def still_holds(self, _index: Index, /) -> bool:
         """All that an index of it knows stands in `files`."""
@@ -91,7 +94,7 @@ def recognise_yolo(path: Path) -> YoloSet | None:
     return _bare(path) if file is None else _described(file)
 
 
-def read_labels(path: Path) -> list[YoloObject]:
+def read_labels(path: Path, keypoints: int = 0) -> list[YoloObject]:
     """The objects of one text file. Raises DataError naming file and line."""
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
@@ -99,11 +102,13 @@ def read_labels(path: Path) -> list[YoloObject]:
         raise DataError(f"{path}: is no text: it must hold an object a line") from error
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from error
-    return [read_object(path, number, line.split()) for number, line in enumerate(lines, start=1) if line.strip()]
+    return [
+        read_object(path, number, line.split(), keypoints) for number, line in enumerate(lines, start=1) if line.strip()
+    ]
 
 
-def read_object(path: Path, line: int, words: Sequence[str]) -> YoloObject:
-    """The object of one line. Raises DataError naming file and line."""
+def read_object(path: Path, line: int, words: Sequence[str], keypoints: int = 0) -> YoloObject:
+    """The object of one line, whose box so many numbers of a pose may follow. Raises DataError naming file and line."""
     try:
         class_number = float(words[0])
         numbers = [float(word) for word in words[1:]]
@@ -112,10 +117,10 @@ def read_object(path: Path, line: int, words: Sequence[str]) -> YoloObject:
         raise DataError(f"{path}, line {line}: holds something that is no number ({said}): mend it") from error
     if not class_number.is_integer():
         raise DataError(f"{path}, line {line}: begins with {words[0]}, where the number of a class is due: mend it")
-    if len(numbers) in (4, 5):  # a fifth is a confidence
+    if len(numbers) in (4, 5, 4 + keypoints):  # a fifth is a confidence
         x, y, width, height = numbers[:4]
         return YoloObject(line, int(class_number), (x - width / 2, y - height / 2, x + width / 2, y + height / 2))
-    if len(numbers) >= 6 and len(numbers) % 2 == 0:
+    if len(numbers) >= 6 and len(numbers) % 2 == 0 and not keypoints:
         xs, ys = numbers[::2], numbers[1::2]
         return YoloObject(line, int(class_number), (min(xs), min(ys), max(xs), max(ys)))
     raise DataError(
@@ -135,7 +140,7 @@ def _add(builder: IndexBuilder, yolo: YoloSet, picture: Path) -> int:
     except DataError:  # told when it is asked for: it may be in a split that nobody looks at
         return builder.add_picture(name, label_name, NO_SIZE, state=UNREADABLE)
     number = builder.add_picture(name, label_name, size)
-    objects = read_labels(label) if label.is_file() else []
+    objects = read_labels(label, yolo.keypoints) if label.is_file() else []
     sides = (size[1], size[0], size[1], size[0])
     builder.add_objects(
         [number] * len(objects),
@@ -160,8 +165,20 @@ def _class_name(yolo: YoloSet, label: Path, item: YoloObject) -> str:
 def pictures_at(place: Path) -> list[Path]:
     """Those in a folder and all below it, or those that a text file names."""
     if place.is_dir():
-        return sorted(child for child in place.rglob("*") if child.suffix.lower() in PICTURE_SUFFIXES)
+        return sorted(_pictures_below(place))
     return [picture for _, picture in listed_pictures(place)]
+
+
+def _pictures_below(folder: Path) -> Iterator[Path]:
+    """Without a look at them."""
+    return (path for path in shown_below(folder) if path.suffix.lower() in PICTURE_SUFFIXES)
+
+
+def shown_below(folder: Path) -> Iterator[Path]:
+    """All files but what is hidden, or in a hidden folder: a Mac leaves a file beside each, notebooks keep copies."""
+    for above, folders, files in os.walk(folder):
+        folders[:] = (name for name in folders if not name.startswith("."))
+        yield from (Path(above, name) for name in files if not name.startswith("."))
 
 
 def listed_pictures(place: Path) -> list[tuple[int, Path]]:
@@ -170,22 +187,23 @@ def listed_pictures(place: Path) -> list[tuple[int, Path]]:
         lines = place.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{place}: is no folder of pictures, and no list of them: mend the path in the YAML") from error
-    return [(number, place.parent / line.strip()) for number, line in enumerate(lines, start=1) if line.strip()]
+    named = ((number, line.strip()) for number, line in enumerate(lines, start=1))
+    return [(number, as_on_disk(place.parent / name)) for number, name in named if name]
 
 
 def _described(path: Path) -> YoloSet:
-    base, splits, names = read_description(path)
+    base, splits, names, keypoints = read_description(path)
     below = whole(path.parent)
     if "images" in below.parts or "images" in whole(base).parts:  # else it does not matter, and they may be many
         pictures = (picture for places in splits.values() for place in places for picture in _some_at(place))
         below = labels_below((below, base), list(itertools.islice(pictures, LOOKED_AT))) or below
-    return YoloSet(path.parent, splits, names, path, below)
+    return YoloSet(path.parent, splits, names, path, below, keypoints)
 
 
 def _some_at(place: Path) -> Iterator[Path]:
     """Pictures of a place, without a look at all; what cannot be read is told when it is."""
     if place.is_dir():
-        yield from (child for child in place.rglob("*") if child.suffix.lower() in PICTURE_SUFFIXES)
+        yield from _pictures_below(place)
         return
     with suppress(DataError):
         yield from (picture for _, picture in listed_pictures(place))
@@ -197,16 +215,21 @@ def _bare(folder: Path) -> YoloSet | None:
     named = {split: child for name, split in FOLDERS.items() if (child := base / name).is_dir()}
     splits = {split: (child,) for split, child in named.items()} or {WHOLE: (base,)}
     is_plain = base == folder and not named  # then what lies below may be sets of their own
-    looked_at = folder.glob("*") if is_plain else (path for (place,) in splits.values() for path in place.rglob("*"))
+    places = [place for (place,) in splits.values()]
+    looked_at = folder.glob("[!.]*") if is_plain else (path for place in places for path in shown_below(place))
     pictures = itertools.islice((path for path in looked_at if path.suffix.lower() in PICTURE_SUFFIXES), LOOKED_AT)
     below = labels_below((folder,), list(pictures))
     return None if below is None else YoloSet(folder, splits, _listed_names(folder), labels_below=below)
 
 
+def _name_files(folder: Path) -> Iterator[Path]:
+    """Where the names of classes may stand."""
+    return (folder / below / name for name in NAME_FILES for below in (".", "labels"))
+
+
 def _listed_names(folder: Path) -> tuple[str, ...]:
     """One a line, where a file of them lies in the folder or among the labels."""
-    places = (folder / below / name for name in NAME_FILES for below in (".", "labels"))
-    found = next((place for place in places if place.is_file()), None)
+    found = next((place for place in _name_files(folder) if place.is_file()), None)
     if found is None:
         return ()
     return tuple(line.strip() for line in found.read_text(encoding="utf-8-sig").splitlines() if line.strip())

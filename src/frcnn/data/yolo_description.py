@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from frcnn.data.spelling import as_on_disk
 from frcnn.errors import DataError
 from frcnn.naming import some_names
 
@@ -23,6 +24,7 @@ class Description(NamedTuple):
     base: Path  # where its pictures lie, as it has it
     splits: Mapping[str, tuple[Path, ...]]
     names: tuple[str, ...]
+    keypoints: int = 0  # numbers that follow the box of each object
 
 
 def find_description(folder: Path) -> Path | None:
@@ -56,7 +58,7 @@ def read_description(path: Path) -> Description:
         splits = {split: places for split, places in splits.items() if split == WHOLE or places != splits[WHOLE]}
     if not splits:
         raise DataError(f"{path}: names no pictures: it needs train, val or test, each a folder or a list of pictures")
-    return Description(root, splits, _names(path, content.get("names")))
+    return Description(root, splits, _names(path, content.get("names")), _keypoints(path, content.get("kpt_shape")))
 
 
 def read_content(path: Path) -> dict[str, Any]:
@@ -85,7 +87,7 @@ def _places(path: Path, root: Path, value: object) -> tuple[Path, ...]:
 def _place(path: Path, root: Path, value: str) -> Path:
     """Relative to the YAML's `path`; exported sets often say ../train/images and lie beside the YAML all the same."""
     tries = (root / value, path.parent / value, path.parent / value.removeprefix("../"))
-    found = next((place for place in tries if place.exists()), None)
+    found = next((place for place in map(as_on_disk, tries) if place.exists()), None)
     if found is None:
         raise DataError(f"{path}: names {value}, but there is no {tries[0]}: mend the path, or take it out")
     return found
@@ -105,3 +107,12 @@ def _names(path: Path, value: object) -> tuple[str, ...]:
     if twice is not None:
         raise DataError(f"{path}: names the class {twice!r} twice: give each number a name of its own")
     return names
+
+
+def _keypoints(path: Path, shape: object) -> int:
+    """How many numbers a pose has: points, times the numbers of each."""
+    if shape is None:
+        return 0
+    if not isinstance(shape, list) or len(shape) != 2 or not all(str(number).isdecimal() for number in shape):
+        raise DataError(f"{path}: its kpt_shape must be two whole numbers, [points, numbers of each]: mend it")
+    return int(shape[0]) * int(shape[1])

@@ -1,8 +1,11 @@
 """Where the text files of YOLO's layout lie: in `labels` where pictures lie in `images`, else beside the pictures."""
 
+import itertools
 import os
 from collections.abc import Sequence
 from pathlib import Path
+
+from frcnn.data.spelling import as_on_disk
 
 
 def label_of(picture: Path, below: Path | None = None) -> Path:
@@ -24,7 +27,8 @@ def labels_below(roots: Sequence[Path], pictures: Sequence[Path]) -> Path | None
     So it does not hang on how a path was typed, nor on an `images` above the set, unless the text files do.
     """
     candidates = dict.fromkeys((*map(whole, roots), Path(whole(roots[0]).anchor)))
-    return next((below for below in candidates if any(label_of(path, below).is_file() for path in pictures)), None)
+    has_any = (any(as_on_disk(label_of(path, below)).is_file() for path in pictures) for below in candidates)
+    return next(itertools.compress(candidates, has_any), None)
 
 
 def whole(path: Path) -> Path:

@@ -35,6 +35,15 @@ def test_everything_with_its_line(tmp_path: Path) -> None:
     assert of_train.object_name(4) == "annotation 4 (square, p01.jpg)"
 
 
+def test_pictures_that_no_list_names(tmp_path: Path) -> None:
+    """But for what a Mac leaves beside each."""
+    root = write_coco(tmp_path / "set")
+    for name in ("._p00.jpg", "other.jpg"):
+        (root / "train2017" / name).touch()
+    (finding,) = said(root).findings
+    assert finding.message == "1 picture in no list of images (other.jpg): list, or take out"
+
+
 def test_any_other_object_is_no_set(tmp_path: Path) -> None:
     path = tmp_path / "x.json"
     path.write_text('{"a": 1}')

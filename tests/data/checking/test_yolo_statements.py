@@ -29,6 +29,27 @@ def test_everything_with_its_line(tmp_path: Path) -> None:
     assert of_set.objects.numbers[rows][1].tolist() == pytest.approx([0.2, 0.4, 0.2, 0.4])
 
 
+def test_what_is_hidden_has_no_faults(tmp_path: Path) -> None:
+    root = write_yolo(tmp_path / "set")
+    for folder, suffix in (("images", ".jpg"), ("labels", ".txt")):
+        copies = root / folder / "train/.ipynb_checkpoints"
+        copies.mkdir()
+        (copies / f"p02-checkpoint{suffix}").write_bytes((root / folder / f"train/p02{suffix}").read_bytes())
+    (root / "labels/train/.ipynb_checkpoints/p03-checkpoint.txt").write_text("0 0.5 0.5 0.2 0.2\n")
+    assert said(root).findings == ()
+
+
+def test_points_of_a_pose_are_passed_over(tmp_path: Path) -> None:
+    root = write_yolo(tmp_path / "set")
+    with (root / "data.yaml").open("a") as file:
+        file.write("kpt_shape: [1, 2]\n")
+    (root / "labels/train/p02.txt").write_text("1 0.5 0.25 0.5 0.125 0.9 0.9\n")
+    of_set = said(root)
+    assert of_set.findings == ()
+    (row,) = of_set.objects.rows_of(2)
+    assert of_set.objects.numbers[row].tolist() == [0.5, 0.25, 0.5, 0.125]
+
+
 def test_what_is_no_number_is_told_as_it_stands_in_the_file(tmp_path: Path) -> None:
     root = write_yolo(tmp_path / "set")
     (root / "labels/train/p02.txt").write_text("1 0.5  nan 0.5 1e999\n")

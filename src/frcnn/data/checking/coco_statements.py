@@ -12,10 +12,11 @@ from frcnn.data.checking.findings import as_finding, error, warning
 from frcnn.data.checking.statements import NO_LINE, Listing, Notes, PictureSaid, SetSaid, Size
 from frcnn.data.coco import CocoSet
 from frcnn.data.coco_places import CocoFile, picture_folder
-from frcnn.data.coco_reading import LISTS, NEEDED
+from frcnn.data.coco_reading import LISTS, NEEDED, is_text
 from frcnn.data.index import CROWD, DIFFICULT
 from frcnn.data.json_stream import stream_lines
 from frcnn.data.sources import PICTURE_SUFFIXES
+from frcnn.data.spelling import as_on_disk
 from frcnn.errors import DataError
 from frcnn.naming import counted, some_names
 
@@ -54,7 +55,7 @@ def _take_down_file(notes: Notes, part: CocoFile) -> list[Path]:
     known: set[int] = set()
     for _, lined in _lined_items(part.path, {"annotations"}):
         _take_down_object(notes, part.path, pictures, classes, known, lined)
-    return [folder / name for of_id in names.values() for name in of_id]
+    return [as_on_disk(folder / name) for of_id in names.values() for name in of_id]
 
 
 def _lined_items(path: Path, names: Container[str], needed: Collection[str] = ()) -> Iterator[tuple[str, Lined]]:
@@ -78,7 +79,7 @@ def names_by_id(items: Iterable[Item], key: str) -> dict[int, set[str]]:
 def _name(item: Item, key: str) -> str | None:
     """What an item is called; None where that is no text, or none at all."""
     name = item.get(key)
-    return name if isinstance(name, str) and name else None
+    return name if isinstance(name, str) and name and is_text(name) else None
 
 
 def _lacking(what: str, key: str, item: Item) -> str:
@@ -105,7 +106,7 @@ def _take_down_pictures(
         if len(names[identity]) > 1:
             numbers[identity] = None
             continue
-        path = folder / name
+        path = as_on_disk(folder / name)
         number = notes.add_picture(PictureSaid(path, path.is_file(), part.path, line, _size(item), line, identity))
         notes.listings.append(Listing(part.split, number, part.path, line))
         numbers[identity] = number
@@ -209,7 +210,7 @@ def _find_unlisted_pictures(notes: Notes, named: Iterable[Sequence[Path]]) -> No
     """Pictures that lie beside those of the lists."""
     listed = {os.path.normpath(path) for of_file in named for path in of_file}
     for folder in sorted({Path(path).parent for path in listed}):
-        files = [path for path in folder.glob("*") if path.suffix.lower() in PICTURE_SUFFIXES]
+        files = [path for path in folder.glob("[!.]*") if path.suffix.lower() in PICTURE_SUFFIXES]
         left = sorted(path.name for path in files if os.path.normpath(path) not in listed)
         if left:
             message = f"{counted(len(left), 'picture')} in no list of images ({some_names(left)}): list, or take out"

@@ -6,7 +6,8 @@ from pathlib import Path
 from frcnn.data.checking.findings import as_finding, error, warning
 from frcnn.data.checking.statements import Listing, Notes, PictureSaid, SetSaid
 from frcnn.data.sources import PICTURE_SUFFIXES
-from frcnn.data.yolo import NAME_FILES, YoloObject, YoloSet, listed_pictures, pictures_at, read_object
+from frcnn.data.spelling import as_on_disk
+from frcnn.data.yolo import NAME_FILES, YoloObject, YoloSet, listed_pictures, pictures_at, read_object, shown_below
 from frcnn.data.yolo_labels import picture_stem
 from frcnn.errors import DataError
 from frcnn.naming import counted, some_names
@@ -44,14 +45,14 @@ def _take_down_picture(notes: Notes, yolo: YoloSet, picture: Path, line: int | N
     is_there = picture.is_file()
     number = notes.add_picture(PictureSaid(picture, is_there, label, line, None))
     if label.is_file():
-        for item, text in _objects(notes, label):
+        for item, text in _objects(notes, label, yolo.keypoints):
             _take_down_object(notes, yolo, label, number, item, text)
     elif is_there:
         unlabelled.append(picture.name)
     return number
 
 
-def _objects(notes: Notes, label: Path) -> Iterator[tuple[YoloObject, str]]:
+def _objects(notes: Notes, label: Path, keypoints: int) -> Iterator[tuple[YoloObject, str]]:
     """With what stands in their lines."""
     try:
         lines = label.read_text(encoding="utf-8-sig").splitlines()
@@ -62,7 +63,7 @@ def _objects(notes: Notes, label: Path) -> Iterator[tuple[YoloObject, str]]:
     for number, text in enumerate(lines, start=1):
         if text.strip():
             try:
-                yield read_object(label, number, text.split()), text
+                yield read_object(label, number, text.split(), keypoints), text
             except DataError as refusal:
                 notes.findings.append(as_finding(refusal, "unreadable object", label))
 
@@ -87,10 +88,10 @@ def _find_orphans(notes: Notes, yolo: YoloSet) -> None:
     lists = {place for places in yolo.splits.values() for place in places if place.is_file()}
     in_no_split = []
     for label in _labels_beside(yolo):
-        if label in used or label in lists or label.name in NAME_FILES or not _is_label(label):
+        if label in used or label in lists or label.name in NAME_FILES or not _is_label(label, yolo.keypoints):
             continue
         picture = picture_stem(label, yolo.labels_below)
-        if any(picture.with_name(picture.name + suffix).is_file() for suffix in _suffixes()):
+        if any(as_on_disk(picture.with_name(picture.name + suffix)).is_file() for suffix in _suffixes()):
             in_no_split.append(label.name)
             continue
         message = f"has objects, but there is no picture {picture}.*: add it, or take the text file out"
@@ -107,7 +108,8 @@ def _labels_beside(yolo: YoloSet) -> list[Path]:
     places = [place for places in yolo.splits.values() for place in places]
     above = {place if place.is_dir() else picture.parent for place in places for picture in _one_each(place)}
     folders = {yolo.label_of(folder / "x").parent for folder in above}
-    return sorted({file for folder in folders if folder.is_dir() for file in folder.rglob("*.txt")})
+    below = (file for folder in folders if folder.is_dir() for file in shown_below(folder))
+    return sorted({file for file in below if file.suffix == ".txt"})
 
 
 def _one_each(place: Path) -> list[Path]:
@@ -120,11 +122,11 @@ def _one_each(place: Path) -> list[Path]:
         return []  # told already
 
 
-def _is_label(path: Path) -> bool:
+def _is_label(path: Path, keypoints: int) -> bool:
     """Does it hold an object? Notes and lists lie beside the labels too."""
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
-        objects = [read_object(path, number, line.split()) for number, line in enumerate(lines, 1) if line.strip()]
+        objects = [read_object(path, n, line.split(), keypoints) for n, line in enumerate(lines, 1) if line.strip()]
     except (OSError, UnicodeDecodeError, DataError):
         return False
     return bool(objects)
