@@ -3,6 +3,7 @@
 import itertools
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -120,6 +121,19 @@ def test_coco_keeps_its_ids_flags_and_areas(tmp_path):
     assert after.flags.tolist() == [0, CROWD, DIFFICULT]
     np.testing.assert_array_equal(after.areas, before.areas)
     np.testing.assert_allclose(after.boxes, before.boxes, atol=1e-4)  # four decimals are written
+
+
+def test_files_that_number_classes_otherwise(tmp_path):
+    """Theirs cannot all be kept: the new ones are counted, and the set can be read."""
+    source = coco_set(tmp_path)
+    part = source / "annotations/instances_val2017.json"
+    other = json.loads(part.read_text()) | {"categories": [{"id": 3, "name": "dog"}, {"id": 18, "name": "cow"}]}
+    (source / "annotations/instances_train2017.json").write_text(json.dumps(other))
+    shutil.copytree(source / "val2017", source / "train2017")
+    convert([source], tmp_path / "again", "coco")
+    assert index_of(tmp_path / "again").category_ids == (1, 2, 3)
+    names = {key[0]: objects[1] for key, objects in contents(tmp_path / "again").items()}
+    assert names == {"train": ["cow", "dog", "dog"], "val": ["dog", "car", "car"], "trainval": names["trainval"]}
 
 
 def test_a_crowd_becomes_difficult_in_voc(tmp_path):
