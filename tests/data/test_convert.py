@@ -171,6 +171,35 @@ def test_trainval_stays_trainval(make_voc, tmp_path):
     assert "train: images/trainval\nval: images/trainval\n" in text
 
 
+@pytest.mark.parametrize("pictures", ["copy", "link"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_picture_of_two_splits_stays_in_both(make_voc, tmp_path, kind, pictures):
+    """Whatever one thinks of it: `data check` tells of it, and a figure on `test` is one of the same pictures."""
+    root = make_voc(
+        {name: [("cat", (1, 1, 9, 9))] for name in "abcd"},
+        {"train": ["a", "b"], "val": ["b"], "test": ["c", "a", "d"], "trainval": ["b", "d"]},
+    )
+    converted = convert([root], tmp_path / kind, kind, pictures=pictures)
+    assert (converted.pictures, converted.objects) == (4, 4)
+    index = index_of(tmp_path / kind)
+    stems = {
+        split: sorted(
+            index.picture_names[number].rpartition("/")[2].removesuffix(".jpg") for number in numbers.tolist()
+        )
+        for split, numbers in index.splits.items()
+    }
+    assert stems == {"train": ["a", "b"], "val": ["b"], "test": ["a", "c", "d"], "trainval": ["d"]}
+
+
+def test_a_val_that_is_train_stays_one(make_voc, tmp_path):
+    """As many a YAML has it."""
+    root = make_voc({"a": [("cat", (1, 1, 9, 9))]}, {"train": ["a"]})
+    convert([root], tmp_path / "yolo", "yolo")
+    assert "val: images/train" in (tmp_path / "yolo/data.yaml").read_text()
+    convert([tmp_path / "yolo"], tmp_path / "coco", "coco")
+    assert sorted(index_of(tmp_path / "coco").splits) == ["train", "val"]
+
+
 def test_what_is_lost_is_said(voc, tmp_path):
     converted = convert([voc], tmp_path / "yolo", "yolo")
     assert (converted.pictures, converted.objects, converted.lost_flags) == (3, 3, 1)

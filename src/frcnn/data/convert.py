@@ -26,7 +26,7 @@ WRITERS: Mapping[Kind, Callable[[Path, Sequence[str], Sequence[int]], Writer]] =
     "coco": CocoWriter,
     "yolo": YoloWriter,
 }
-ORDER = ("train", "val", "test", "trainval")  # a picture of several splits belongs to the first of them
+ORDER = ("train", "val", "test", "trainval")  # in which splits are written
 
 Progress = Callable[[int, int], None]
 
@@ -51,12 +51,12 @@ class Converted:
 
 
 class Place(NamedTuple):
-    """Where a picture is, and what it will be called."""
+    """Where a picture is, what it will be called, and the splits it is in."""
 
     one: OpenSet
     number: int
     name: str
-    split: str
+    splits: tuple[str, ...]
     identity: int
 
 
@@ -113,8 +113,10 @@ def _write(
     identities = _object_identities(places)
     for done, place in enumerate(places, start=1):
         entry, bad = _entry(place, names, identities)
-        _bring(place.one.root / place.one.index.picture_names[place.number], writer.picture(entry), how)
-        writer.add(entry)
+        for split in place.splits:
+            in_split = entry._replace(split=split)
+            _bring(place.one.root / place.one.index.picture_names[place.number], writer.picture(in_split), how)
+            writer.add(in_split)
         objects, skipped = objects + len(entry.corners), skipped + bad
         lost += 0 if writer.keeps_flags else sum(flag != 0 for flag in entry.flags)
         if progress is not None:
@@ -124,6 +126,8 @@ def _write(
 
 
 def _bring(source: Path, target: Path, how: str) -> None:
+    if target.exists():  # in another split, where pictures of all splits lie in one folder
+        return
     target.parent.mkdir(parents=True, exist_ok=True)
     if how == "link":
         link_or_copy(source, target)
@@ -134,16 +138,23 @@ def _bring(source: Path, target: Path, how: str) -> None:
 def _places(sets: Sequence[OpenSet]) -> list[Place]:
     """Every picture once, split by split, under a name that no other has, whatever a disk thinks of capitals."""
     taken: set[str] = set()
-    places: list[Place] = []
-    for one in sets:
-        seen = np.zeros(len(one.index), bool)
-        for split in ORDER:
-            for number in one.index.splits.get(split, np.zeros(0, np.int32)).tolist():
-                if not seen[number]:
-                    seen[number] = True
-                    identity = int(one.index.identities[number])
-                    places.append(Place(one, number, _free_name(one, number, taken), split, identity))
+    places = [
+        Place(one, number, _free_name(one, number, taken), splits, int(one.index.identities[number]))
+        for one in sets
+        for number, splits in _splits_of_pictures(one).items()
+    ]
     return _with_identities(places)
+
+
+def _splits_of_pictures(one: OpenSet) -> dict[int, tuple[str, ...]]:
+    """All of each, but for `trainval` where `train` or `val` is one: who reads them finds it there."""
+    found: dict[int, tuple[str, ...]] = {}
+    for split in ORDER:
+        for number in one.index.splits.get(split, np.zeros(0, np.int32)).tolist():
+            splits = found.get(number, ())
+            if split not in splits and not (split == "trainval" and {"train", "val"} & set(splits)):
+                found[number] = (*splits, split)
+    return found
 
 
 def _with_identities(places: list[Place]) -> list[Place]:
@@ -181,7 +192,7 @@ def _entry(place: Place, names: Sequence[str], identities: Iterator[int] | None)
     height, width = index.sizes[place.number].tolist()
     return Entry(
         place.name,
-        place.split,
+        place.splits[0],
         (height, width),
         index.boxes[sound].astype(np.float64).tolist(),
         [of_names[index.class_names[number]] for number in index.class_ids[sound].tolist()],
