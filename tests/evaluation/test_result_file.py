@@ -119,7 +119,7 @@ def test_files_of_one_split_with_the_same_image_ids(truth, tmp_path):
     with pytest.raises(DataError) as caught:
         evaluate(results, tmp_path)
     assert str(caught.value) == (
-        f"{tmp_path / 'test_b.json'}: has an image of the id 9, and so has {tmp_path / 'test_a.json'}, so that those of "
-        f"{results} may mean either: name one of the JSON files as --data"
+        f"{tmp_path / 'test_b.json'}: has an image of the id 9, and so has {tmp_path / 'test_a.json'}, so that "
+        f"those of {results} may mean either: name one of the JSON files as --data"
     )
     assert evaluate(results, tmp_path / "test_a.json").result.per_class["cat"].voc_ap == 1

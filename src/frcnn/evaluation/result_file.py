@@ -58,8 +58,8 @@ def _require_one_meaning(path: Path, one: OpenSet, dataset: Dataset) -> None:
     for first, second in pairwise(dataset.examples):
         if first.identity == second.identity:
             raise DataError(
-                f"{second.annotation}: has an image of the id {second.identity}, and so has {first.annotation}, so that "
-                f"those of {path} may mean either: name one of the JSON files as --data"
+                f"{second.annotation}: has an image of the id {second.identity}, and so has {first.annotation}, so "
+                f"that those of {path} may mean either: name one of the JSON files as --data"
             )
 
 
