@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from frcnn.data.convert import convert
-from frcnn.data.dataset import open_sets, splits_of
+from frcnn.data.dataset import load_dataset, open_sets, splits_of
 from frcnn.data.index import CROWD, DIFFICULT, Index
 from frcnn.errors import DataError, UsageError
 
@@ -226,7 +226,36 @@ def test_pictures_are_copies_unless_links_are_asked_for(voc, tmp_path):
     assert (tmp_path / "links/train/000012.jpg").samefile(original)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("a .jpg", "a.jpg"), ("._a.jpg", "_a.jpg"), ("a.x", "a.jpg"), ("a\nb.PNG", "a b.PNG"), (" .jpg", "picture.jpg")],
+)
+def test_names_that_a_format_cannot_hold_become_others(tmp_path, kind, name, expected):
+    source = coco_set(tmp_path)
+    (source / "val2017/000000000139.jpg").rename(source / "val2017" / name)
+    part = source / "annotations/instances_val2017.json"
+    part.write_text(part.read_text().replace('"000000000139.jpg"', json.dumps(name)))
+    convert([source], tmp_path / "new", kind)
+    (example,) = load_dataset([tmp_path / "new"], "val").examples
+    assert (example.picture.name, len(example.target.boxes)) == (expected, 3)
+
+
 class TestRefusals:
+    @pytest.mark.parametrize("size", [[0.6, 5], [5, 1]])
+    def test_boxes_that_voc_cannot_hold(self, tmp_path, size):
+        """Its corners name the last pixel: from a pixel on they are the same, and its readers see no area."""
+        source = coco_set(tmp_path)
+        part = source / "annotations/instances_val2017.json"
+        part.write_text(part.read_text().replace("[5, 5, 6, 7]", json.dumps([5, 5, *size])))
+        message = r"of object 3 \(car\) is not wider and higher than a pixel, as VOC's format needs it: mend it"
+        with pytest.raises(DataError, match=message):
+            convert([source], tmp_path / "voc", "voc")
+        converted = convert([source], tmp_path / "voc", "voc", bad_boxes="skip")
+        assert (converted.objects, converted.skipped_boxes) == (2, 1)
+        assert len(load_dataset([tmp_path / "voc"], "val").examples[0].target.boxes) == 2
+        assert convert([source], tmp_path / "yolo", "yolo").objects == 3
+
     def test_bad_boxes_are_refused_or_left_out(self, make_voc, tmp_path):
         root = make_voc({"a": [("cat", (9, 1, 5, 9)), ("dog", (1, 1, 5, 5))]}, {"train": ["a"]})
         with pytest.raises(DataError, match=r"object 1 \(cat\) has no area"):

@@ -6,20 +6,23 @@ Boxes travel as their files say them, unclipped. Pictures are copied as they are
 import itertools
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 import numpy as np
 
+from frcnn.data.box_faults import SOUND, TOO_THIN
 from frcnn.data.coco_writer import CocoWriter
 from frcnn.data.dataset import BadBoxes, OpenSet, check_usable, found_names, open_sets, require_pictures
-from frcnn.data.entries import Entry, Writer
+from frcnn.data.entries import WRITTEN, Entry, Writer
 from frcnn.data.index import NO_IDENTITY, Kind
+from frcnn.data.sources import PICTURE_SUFFIXES
+from frcnn.data.voc import LEAST_SIDE
 from frcnn.data.voc_writer import VocWriter
 from frcnn.data.yolo_writer import YoloWriter
 from frcnn.files import folder_written_whole, link_or_copy, require_folder_apart
-from frcnn.naming import counted
+from frcnn.naming import counted, printable
 
 WRITERS: Mapping[Kind, Callable[[Path, Sequence[str], Sequence[int]], Writer]] = {
     "voc": VocWriter,
@@ -79,6 +82,7 @@ def convert(
     require_folder_apart(folder, (place for one in sets for place in _folders_of(one)))
     require_pictures(sets)
     names = found_names(sets)
+    sets = [_judged_for_voc(one) for one in sets] if to == "voc" else sets
     for one in sets:
         everything = np.arange(len(one.index), dtype=np.int32)
         check_usable(one, everything, np.arange(len(one.index.class_names)), names, bad_boxes)
@@ -87,6 +91,14 @@ def convert(
         writer = WRITERS[to](aside, names, categories)
         counts = _write(_places(sets), names, writer, pictures, progress)
     return Converted(folder, *counts, unlisted=sum(map(_unlisted, sets)))
+
+
+def _judged_for_voc(one: OpenSet) -> OpenSet:
+    """With the boxes that VOC has no numbers for, as it names their last pixel, among the bad ones."""
+    index = one.index
+    corners = index.boxes.astype(np.float64).round(WRITTEN)
+    is_thin = (corners[:, 2:] - corners[:, :2] <= LEAST_SIDE).any(axis=1) & (index.faults == SOUND)
+    return replace(one, index=replace(index, faults=np.where(is_thin, TOO_THIN, index.faults).astype(np.uint8)))
 
 
 def _folders_of(one: OpenSet) -> set[Path]:
@@ -176,11 +188,13 @@ def _object_identities(places: Sequence[Place]) -> Iterator[int] | None:
 
 
 def _free_name(one: OpenSet, number: int, taken: set[str]) -> str:
+    """One that every format can hold: lists strip their lines, hidden files are passed over, pictures have an ending."""
     path = Path(one.index.picture_names[number])
-    stems = (path.stem, f"{one.root.name}_{path.stem}", *(f"{path.stem}_{i}" for i in range(2, len(taken) + 3)))
+    own = printable(path.stem).strip(" .") or "picture"
+    stems = (own, f"{one.root.name}_{own}", *(f"{own}_{i}" for i in range(2, len(taken) + 3)))
     stem = next(stem for stem in stems if stem.lower() not in taken)
     taken.add(stem.lower())
-    return stem + path.suffix
+    return stem + (path.suffix if path.suffix.lower() in PICTURE_SUFFIXES else ".jpg")
 
 
 def _entry(place: Place, names: Sequence[str], identities: Iterator[int] | None) -> tuple[Entry, int]:

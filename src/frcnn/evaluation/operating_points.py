@@ -115,7 +115,7 @@ def best_point(
 
 
 def _f1(precision: Float[np.ndarray, " P"], recall: Float[np.ndarray, " P"]) -> Float[np.ndarray, " P"]:
-    """The harmonic mean of the whole curve, as 2 hits / (believed + objects): of whole numbers, so that ties are ties."""
+    """The harmonic mean along a whole curve: 2 hits / (believed + objects), of whole numbers, so that ties are ties."""
     believed = np.arange(1, len(precision) + 1)
     hits = np.rint(precision * believed)
     if not hits.any():
