@@ -188,7 +188,7 @@ def _object_identities(places: Sequence[Place]) -> Iterator[int] | None:
 
 
 def _free_name(one: OpenSet, number: int, taken: set[str]) -> str:
-    """One that every format can hold: lists strip their lines, hidden files are passed over, pictures have an ending."""
+    """One that every format can hold: lists strip lines, hidden files are passed over, pictures have an ending."""
     path = Path(one.index.picture_names[number])
     own = printable(path.stem).strip(" .") or "picture"
     stems = (own, f"{one.root.name}_{own}", *(f"{own}_{i}" for i in range(2, len(taken) + 3)))
