@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 import frcnn.evaluation.run as run
 from frcnn.config import load_preset, override_sections
+from frcnn.data.convert import convert
 from frcnn.data.dataset import Dataset, Example
 from frcnn.errors import DataError, UsageError
 from frcnn.evaluation.run import evaluate, evaluate_model
@@ -155,6 +156,19 @@ def test_evaluate_reads_the_data_and_writes_the_results(voc: Path, tmp_path: Pat
     assert (tmp_path / "results" / "confusion.png").is_file()
     assert (tmp_path / "results" / "report.html").is_file()
     assert [path.name for path in (tmp_path / "results" / "errors").iterdir()]
+
+
+def test_sizes_are_those_of_the_outlines_where_the_data_set_says_them(voc: Path, tmp_path: Path) -> None:
+    """The boxes are all small to COCO; 2,000 square pixels are medium."""
+    convert([voc], tmp_path / "coco", "coco")
+    assert evaluate(Oracle(), tmp_path / "coco", workers=0).metrics_dict()["coco"]["ap_medium"] is None
+    part = tmp_path / "coco/annotations/instances_test.json"
+    content = json.loads(part.read_text())
+    for item in content["annotations"]:
+        item["area"] = 2000
+    part.write_text(json.dumps(content))
+    figures = evaluate(Oracle(), tmp_path / "coco", workers=0).metrics_dict()["coco"]
+    assert (figures["ap_small"], figures["ap_medium"]) == (None, pytest.approx(1))
 
 
 def test_what_training_does_not_need_is_not_computed(dataset: Dataset) -> None:
