@@ -61,6 +61,13 @@ def file_in_the_way(folder: Path) -> Path | None:
     return None if nearest.is_dir() or not nearest.exists() else nearest
 
 
+def require_writable(folder: Path) -> None:
+    """Refuse, before any work is done for it, a folder that nothing can be written into. Raises DiskError."""
+    nearest = next(place for place in (folder, *folder.parents) if place.exists() or place == place.parent)
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise DiskError(f"{folder}: cannot be written, as {nearest} is read-only: name another folder")
+
+
 def require_new_folder(folder: Path) -> None:
     """Refuse, before any work is done for it, a folder that is in use or cannot be. Raises UsageError."""
     if (blocker := file_in_the_way(folder)) is not None:

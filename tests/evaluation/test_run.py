@@ -1,6 +1,7 @@
 """Evaluation of a model: against one that knows the answers, on pictures that say which they are."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ import frcnn.evaluation.run as run
 from frcnn.config import load_preset, override_sections
 from frcnn.data.convert import convert
 from frcnn.data.dataset import Dataset, Example
-from frcnn.errors import DataError, UsageError
+from frcnn.errors import DataError, DiskError, UsageError
 from frcnn.evaluation.run import evaluate, evaluate_model
 from frcnn.model.detector import FasterRCNN, Found
 from frcnn.structures import Detections, Losses, Target
@@ -194,6 +195,12 @@ def test_a_file_in_the_place_of_the_folder_is_wrong_usage(voc: Path, tmp_path: P
     (tmp_path / "file").write_text("")
     with pytest.raises(UsageError, match="file"):
         evaluate(Oracle(), voc, out=tmp_path / "file", workers=0)
+
+
+def test_a_folder_that_cannot_be_written_is_told_before_anything_is_read(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(os, "access", lambda place, _: place != tmp_path)  # nothing is read-only to root
+    with pytest.raises(DiskError, match=r"results: cannot be written, as .* is read-only: name another folder"):
+        evaluate(Oracle(), tmp_path / "absent", out=tmp_path / "results", workers=0)
 
 
 def test_a_split_that_is_not_there_leaves_no_folder(voc: Path, tmp_path: Path) -> None:
