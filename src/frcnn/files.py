@@ -72,10 +72,10 @@ def require_new_folder(folder: Path) -> None:
     """Refuse, before any work is done for it, a folder that is in use or cannot be. Raises UsageError."""
     if (blocker := file_in_the_way(folder)) is not None:
         raise UsageError(f"{folder}: cannot be, as {blocker} is a file: name a new folder")
-    if folder.resolve() == Path.cwd():  # a console in it would be left in what is no more
-        raise UsageError(f"{folder}: is the folder you are in: name a new folder in it")
     if folder.is_dir() and any(folder.iterdir()):
         raise UsageError(f"{folder}: is there already and not empty: name a new folder, or remove it")
+    if folder.resolve() == Path.cwd():  # a console in it would be left in what is no more
+        raise UsageError(f"{folder}: is the folder you are in: name a new folder in it")
 
 
 def require_folder_apart(folder: Path, originals: Iterable[Path]) -> None:
