@@ -1,3 +1,4 @@
+import errno
 import os
 import stat
 from pathlib import Path
@@ -167,6 +168,18 @@ class TestFolderWrittenWhole:
             folder_written_whole(tmp_path / "b"),
         ):
             (tmp_path / "mine").read_text()
+
+    def test_a_full_disk_is_that_of_the_copy(self, tmp_path):
+        """What is copied lies elsewhere, and is in order."""
+        with pytest.raises(FrcnnError) as caught, folder_written_whole(tmp_path / "b") as aside:
+            raise OSError(errno.ENOSPC, "No space left on device", "mine.jpg", None, str(aside / "mine.jpg"))
+        assert str(caught.value) == f"{tmp_path / 'b'}: cannot be read or written (No space left on device)"
+
+    def test_not_the_folder_one_is_in(self, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        for place in (Path(), tmp_path):
+            with pytest.raises(UsageError, match="is the folder you are in: name a new folder in it"):
+                require_new_folder(place)
 
     def test_a_folder_in_use_or_one_that_cannot_be(self, tmp_path):
         (tmp_path / "file").touch()

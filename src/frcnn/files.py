@@ -1,5 +1,6 @@
 """Files that are whole or absent: written aside, flushed to the disk, then renamed."""
 
+import errno
 import glob
 import os
 import shutil
@@ -60,12 +61,21 @@ def file_in_the_way(folder: Path) -> Path | None:
     return None if nearest.is_dir() or not nearest.exists() else nearest
 
 
+def require_writable(folder: Path) -> None:
+    """Refuse, before any work is done for it, a folder that nothing can be written into. Raises DiskError."""
+    nearest = next(place for place in (folder, *folder.parents) if place.exists() or place == place.parent)
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise DiskError(f"{folder}: cannot be written, as {nearest} is read-only: name another folder")
+
+
 def require_new_folder(folder: Path) -> None:
     """Refuse, before any work is done for it, a folder that is in use or cannot be. Raises UsageError."""
     if (blocker := file_in_the_way(folder)) is not None:
         raise UsageError(f"{folder}: cannot be, as {blocker} is a file: name a new folder")
     if folder.is_dir() and any(folder.iterdir()):
         raise UsageError(f"{folder}: is there already and not empty: name a new folder, or remove it")
+    if folder.resolve() == Path.cwd():  # a console in it would be left in what is no more
+        raise UsageError(f"{folder}: is the folder you are in: name a new folder in it")
 
 
 def require_folder_apart(folder: Path, originals: Iterable[Path]) -> None:
@@ -143,8 +153,9 @@ def folder_written_whole(folder: Path) -> Iterator[Path]:
         yield whole
         whole.replace(folder)
     except OSError as error:
-        failed = Path(str(error.filename or folder))  # nobody knows of the folder beside
-        named = folder if failed.is_relative_to(aside) else failed
+        failed = Path(str(error.filename or folder))
+        is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)  # of a copy, the file that is read is named first
+        named = folder if is_full or failed.is_relative_to(aside) else failed  # nobody knows of the folder beside
         raise FrcnnError(f"{named}: cannot be read or written ({error.strerror or error})") from error
     finally:
         shutil.rmtree(aside, ignore_errors=True)

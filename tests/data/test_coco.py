@@ -105,9 +105,24 @@ def test_files_are_splits(write, tmp_path):
     index = opened(tmp_path).read()
     assert {name: numbers.tolist() for name, numbers in index.splits.items()} == {"train": [0, 1], "val": [2, 3]}
     assert index.class_names == ("ant", "unseen", "zebra", "bee")
-    assert index.category_ids == (3, 44, 90, 2)
+    assert index.category_ids == ()  # zebra is 90 in one, 1 in the other: no number is a class of the set
     assert index.class_ids[index.objects_of(2)].tolist() == [2]
     assert index.picture_names[2] == "val2017/one.jpg"
+
+
+@pytest.mark.parametrize(
+    ("categories", "expected"),
+    [
+        ([{"id": 90, "name": "zebra"}, {"id": 2, "name": "bee"}], (3, 44, 90, 2)),
+        ([{"id": 1, "name": "zebra"}], ()),
+        ([{"id": 3, "name": "bee"}], ()),
+    ],
+)
+def test_ids_of_classes_are_those_that_all_files_agree_on(write, tmp_path, categories, expected):
+    """A further class is no quarrel; a class of two ids, or an id of two classes, is one."""
+    write(content())
+    write(content(categories=categories, annotations=[]), "annotations/instances_val2017.json", "val2017")
+    assert opened(tmp_path).read().category_ids == expected
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import itertools
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -11,7 +12,7 @@ import pytest
 from PIL import Image
 
 from frcnn.data.convert import convert
-from frcnn.data.dataset import open_sets, splits_of
+from frcnn.data.dataset import load_dataset, open_sets, splits_of
 from frcnn.data.index import CROWD, DIFFICULT, Index
 from frcnn.errors import DataError, UsageError
 
@@ -122,6 +123,19 @@ def test_coco_keeps_its_ids_flags_and_areas(tmp_path):
     np.testing.assert_allclose(after.boxes, before.boxes, atol=1e-4)  # four decimals are written
 
 
+def test_files_that_number_classes_otherwise(tmp_path):
+    """Theirs cannot all be kept: the new ones are counted, and the set can be read."""
+    source = coco_set(tmp_path)
+    part = source / "annotations/instances_val2017.json"
+    other = json.loads(part.read_text()) | {"categories": [{"id": 3, "name": "dog"}, {"id": 18, "name": "cow"}]}
+    (source / "annotations/instances_train2017.json").write_text(json.dumps(other))
+    shutil.copytree(source / "val2017", source / "train2017")
+    convert([source], tmp_path / "again", "coco")
+    assert index_of(tmp_path / "again").category_ids == (1, 2, 3)
+    names = {key[0]: objects[1] for key, objects in contents(tmp_path / "again").items()}
+    assert names == {"train": ["cow", "dog", "dog"], "val": ["dog", "car", "car"], "trainval": names["trainval"]}
+
+
 def test_a_crowd_becomes_difficult_in_voc(tmp_path):
     convert([coco_set(tmp_path)], tmp_path / "voc", "voc")
     assert index_of(tmp_path / "voc").flags.tolist() == [0, DIFFICULT, DIFFICULT]
@@ -157,6 +171,35 @@ def test_trainval_stays_trainval(make_voc, tmp_path):
     assert "train: images/trainval\nval: images/trainval\n" in text
 
 
+@pytest.mark.parametrize("pictures", ["copy", "link"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_picture_of_two_splits_stays_in_both(make_voc, tmp_path, kind, pictures):
+    """Whatever one thinks of it: `data check` tells of it, and a figure on `test` is one of the same pictures."""
+    root = make_voc(
+        {name: [("cat", (1, 1, 9, 9))] for name in "abcd"},
+        {"train": ["a", "b"], "val": ["b"], "test": ["c", "a", "d"], "trainval": ["b", "d"]},
+    )
+    converted = convert([root], tmp_path / kind, kind, pictures=pictures)
+    assert (converted.pictures, converted.objects) == (4, 4)
+    index = index_of(tmp_path / kind)
+    stems = {
+        split: sorted(
+            index.picture_names[number].rpartition("/")[2].removesuffix(".jpg") for number in numbers.tolist()
+        )
+        for split, numbers in index.splits.items()
+    }
+    assert stems == {"train": ["a", "b"], "val": ["b"], "test": ["a", "c", "d"], "trainval": ["d"]}
+
+
+def test_a_val_that_is_train_stays_one(make_voc, tmp_path):
+    """As many a YAML has it."""
+    root = make_voc({"a": [("cat", (1, 1, 9, 9))]}, {"train": ["a"]})
+    convert([root], tmp_path / "yolo", "yolo")
+    assert "val: images/train" in (tmp_path / "yolo/data.yaml").read_text()
+    convert([tmp_path / "yolo"], tmp_path / "coco", "coco")
+    assert sorted(index_of(tmp_path / "coco").splits) == ["train", "val"]
+
+
 def test_what_is_lost_is_said(voc, tmp_path):
     converted = convert([voc], tmp_path / "yolo", "yolo")
     assert (converted.pictures, converted.objects, converted.lost_flags) == (3, 3, 1)
@@ -183,7 +226,36 @@ def test_pictures_are_copies_unless_links_are_asked_for(voc, tmp_path):
     assert (tmp_path / "links/train/000012.jpg").samefile(original)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("a .jpg", "a.jpg"), ("._a.jpg", "_a.jpg"), ("a.x", "a.jpg"), ("a\nb.PNG", "a b.PNG"), (" .jpg", "picture.jpg")],
+)
+def test_names_that_a_format_cannot_hold_become_others(tmp_path, kind, name, expected):
+    source = coco_set(tmp_path)
+    (source / "val2017/000000000139.jpg").rename(source / "val2017" / name)
+    part = source / "annotations/instances_val2017.json"
+    part.write_text(part.read_text().replace('"000000000139.jpg"', json.dumps(name)))
+    convert([source], tmp_path / "new", kind)
+    (example,) = load_dataset([tmp_path / "new"], "val").examples
+    assert (example.picture.name, len(example.target.boxes)) == (expected, 3)
+
+
 class TestRefusals:
+    @pytest.mark.parametrize("size", [[0.6, 5], [5, 1]])
+    def test_boxes_that_voc_cannot_hold(self, tmp_path, size):
+        """Its corners name the last pixel: from a pixel on they are the same, and its readers see no area."""
+        source = coco_set(tmp_path)
+        part = source / "annotations/instances_val2017.json"
+        part.write_text(part.read_text().replace("[5, 5, 6, 7]", json.dumps([5, 5, *size])))
+        message = r"of object 3 \(car\) is not wider and higher than a pixel, as VOC's format needs it: mend it"
+        with pytest.raises(DataError, match=message):
+            convert([source], tmp_path / "voc", "voc")
+        converted = convert([source], tmp_path / "voc", "voc", bad_boxes="skip")
+        assert (converted.objects, converted.skipped_boxes) == (2, 1)
+        assert len(load_dataset([tmp_path / "voc"], "val").examples[0].target.boxes) == 2
+        assert convert([source], tmp_path / "yolo", "yolo").objects == 3
+
     def test_bad_boxes_are_refused_or_left_out(self, make_voc, tmp_path):
         root = make_voc({"a": [("cat", (9, 1, 5, 9)), ("dog", (1, 1, 5, 5))]}, {"train": ["a"]})
         with pytest.raises(DataError, match=r"object 1 \(cat\) has no area"):

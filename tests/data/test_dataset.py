@@ -5,6 +5,7 @@ import json
 import pytest
 import torch
 
+from frcnn.data.convert import convert
 from frcnn.data.dataset import load_dataset, training_splits
 from frcnn.errors import DataError
 
@@ -228,6 +229,14 @@ class TestTrainingSplits:
         train, val = training_splits([small], 0, seed=0)
         assert val is None
         assert sorted(ids(train)) == ["a", "b", "c"]
+
+    @pytest.mark.parametrize("kind", ["coco", "yolo"])
+    def test_zero_trains_on_everything_where_no_trainval_is_written(self, small, tmp_path, kind):
+        """VOC's reader makes one of train and val; the others know the two alone."""
+        convert([small], tmp_path / kind, kind)
+        train, val = training_splits([tmp_path / kind], 0, seed=0)
+        assert val is None
+        assert sorted(example.picture.stem for example in train.examples) == ["a", "b", "c"]
 
     @pytest.mark.parametrize("validation", [0.001, 0.999])
     def test_each_gets_a_picture(self, make_voc, validation):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from judged import BOX, FAR, NAMES, detections, random_cases, target
 
-from frcnn.evaluation.average_precision import judge, voc_result
+from frcnn.evaluation.average_precision import judge, precision_recall, voc_result
 from frcnn.evaluation.flat import flatten, overlapping_pairs
 from frcnn.evaluation.operating_points import (
     OperatingPoint,
@@ -61,6 +61,30 @@ def test_the_highest_of_equally_good_thresholds_is_taken() -> None:
     assert (best.threshold, best.f1) == (0.9, pytest.approx(2 / 5))
 
 
+def test_ties_do_not_hang_on_rounding() -> None:
+    """Of six objects: F1 is 2 / 7 after one hit, and after two hits and six misses, where 2 P R / (P + R) is larger."""
+    hits = np.array([1, 1, 1, 1, 1, 1, 1, 2])
+    scores, precision, recall = np.linspace(0.875, 0.75, 8), hits / np.arange(1, 9), hits / 6
+    best = best_point(scores, precision, recall)
+    assert best is not None
+    assert (best.threshold, best.f1) == (0.875, 2 / 7)
+
+
+@pytest.mark.parametrize("objects", range(1, 40))
+def test_equal_f1_are_equal_numbers(objects: int) -> None:
+    """h hits of k are as good as 2 h of 2 k + n for n objects: in fractions both are 2 h / (k + n)."""
+    for hits in range(1, objects // 2 + 1):
+        for believed in range(hits, 40):
+            later = 2 * believed + objects
+            right = np.zeros(later, bool)
+            right[:hits] = True
+            right[later - hits :] = True
+            curve = precision_recall(right, objects)
+            scores = np.linspace(1, 0.5, later)
+            points = [point_at(scores, *curve, float(scores[place - 1])) for place in (believed, later)]
+            assert points[0].f1 == points[1].f1 == 2 * hits / (believed + objects)
+
+
 def test_all_classes_share_one_threshold_and_those_without_objects_count_as_wrong() -> None:
     found = detections((BOX, 0.75, 0), (FAR, 0.75, 1), (THIRD, 0.5, 2))
     points = points_of([found], [target((BOX, 0, False), (FAR, 1, False), (THIRD, 1, False))])
@@ -112,7 +136,7 @@ def test_agrees_with_a_loop_over_the_thresholds(seed: int) -> None:
         assert (points.shown.precision, points.shown.recall, points.shown.f1) == pytest.approx(shown)
         thresholds = sorted({score for picture in found for score in picture.scores.tolist()}, reverse=True)
         slow = {threshold: slow_point(found, truths, threshold) for threshold in thresholds}
-        of_best = [round(point[2], 12) for point in slow.values() if point is not None]  # ties are ties
+        of_best = [point[2] for point in slow.values() if point is not None]
         if not any(of_best):
             assert points.best is None
             continue

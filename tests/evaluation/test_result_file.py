@@ -95,3 +95,31 @@ def test_other_ids(truth, tmp_path):
 def test_a_data_set_without_ids(voc_set, tmp_path):
     with pytest.raises(DataError, match="must be one data set in that format"):
         evaluate(write(tmp_path), voc_set)
+
+
+def test_files_of_other_category_ids(truth, tmp_path):
+    """Training goes by names; a number of a result file would be a cat to one file and a dog to the other."""
+    other = json.loads(truth.read_text()) | {"categories": [{"id": 3, "name": "dog"}, {"id": 7, "name": "cat"}]}
+    (tmp_path / "instances_train.json").write_text(json.dumps(other))
+    results = write(tmp_path).rename(tmp_path.parent / "found.json")
+    with pytest.raises(DataError) as caught:
+        evaluate(results, tmp_path)
+    assert str(caught.value) == (
+        f"{tmp_path}: the category ids of its files (instances_test.json, instances_train.json) are not the same, so "
+        f"that those of {results} may mean either: name the JSON file of the split as --data"
+    )
+    assert evaluate(results, truth).result.per_class["cat"].voc_ap == 1
+
+
+def test_files_of_one_split_with_the_same_image_ids(truth, tmp_path):
+    """Of each file alone they are those of its own pictures."""
+    truth.rename(tmp_path / "test_a.json")
+    (tmp_path / "test_b.json").write_bytes((tmp_path / "test_a.json").read_bytes())
+    results = write(tmp_path).rename(tmp_path.parent / "found.json")
+    with pytest.raises(DataError) as caught:
+        evaluate(results, tmp_path)
+    assert str(caught.value) == (
+        f"{tmp_path / 'test_b.json'}: has an image of the id 9, and so has {tmp_path / 'test_a.json'}, so that "
+        f"those of {results} may mean either: name one of the JSON files as --data"
+    )
+    assert evaluate(results, tmp_path / "test_a.json").result.per_class["cat"].voc_ap == 1

@@ -1,6 +1,7 @@
 """Evaluation of a model: against one that knows the answers, on pictures that say which they are."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,9 @@ from torch import Tensor, nn
 
 import frcnn.evaluation.run as run
 from frcnn.config import load_preset, override_sections
+from frcnn.data.convert import convert
 from frcnn.data.dataset import Dataset, Example
-from frcnn.errors import DataError, UsageError
+from frcnn.errors import DataError, DiskError, UsageError
 from frcnn.evaluation.run import evaluate, evaluate_model
 from frcnn.model.detector import FasterRCNN, Found
 from frcnn.structures import Detections, Losses, Target
@@ -157,6 +159,19 @@ def test_evaluate_reads_the_data_and_writes_the_results(voc: Path, tmp_path: Pat
     assert [path.name for path in (tmp_path / "results" / "errors").iterdir()]
 
 
+def test_sizes_are_those_of_the_outlines_where_the_data_set_says_them(voc: Path, tmp_path: Path) -> None:
+    """The boxes are all small to COCO; 2,000 square pixels are medium."""
+    convert([voc], tmp_path / "coco", "coco")
+    assert evaluate(Oracle(), tmp_path / "coco", workers=0).metrics_dict()["coco"]["ap_medium"] is None
+    part = tmp_path / "coco/annotations/instances_test.json"
+    content = json.loads(part.read_text())
+    for item in content["annotations"]:
+        item["area"] = 2000
+    part.write_text(json.dumps(content))
+    figures = evaluate(Oracle(), tmp_path / "coco", workers=0).metrics_dict()["coco"]
+    assert (figures["ap_small"], figures["ap_medium"]) == (None, pytest.approx(1))
+
+
 def test_what_training_does_not_need_is_not_computed(dataset: Dataset) -> None:
     assert evaluate_model(Oracle(), dataset).analysis is None
 
@@ -180,6 +195,12 @@ def test_a_file_in_the_place_of_the_folder_is_wrong_usage(voc: Path, tmp_path: P
     (tmp_path / "file").write_text("")
     with pytest.raises(UsageError, match="file"):
         evaluate(Oracle(), voc, out=tmp_path / "file", workers=0)
+
+
+def test_a_folder_that_cannot_be_written_is_told_before_anything_is_read(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(os, "access", lambda place, _: place != tmp_path)  # nothing is read-only to root
+    with pytest.raises(DiskError, match=r"results: cannot be written, as .* is read-only: name another folder"):
+        evaluate(Oracle(), tmp_path / "absent", out=tmp_path / "results", workers=0)
 
 
 def test_a_split_that_is_not_there_leaves_no_folder(voc: Path, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import torch
 from rich.console import Console
 
 from frcnn.data.sample import write_sample
-from frcnn.errors import DataError, FrcnnError, UsageError
+from frcnn.errors import DataError, DiskError, FrcnnError, UsageError
 from frcnn.evaluation.run import evaluate_model
 from frcnn.structures import Detections
 from frcnn.suspects import run
@@ -120,6 +120,13 @@ def test_a_file_in_the_way(tmp_path):
     (tmp_path / "out").write_text("mine")
     with pytest.raises(UsageError, match="is a file"):
         find_suspects("tiny", tmp_path, out=tmp_path / "out")
+
+
+def test_a_folder_that_cannot_be_written(tmp_path, monkeypatch):
+    """Told before hours of detecting."""
+    monkeypatch.setattr(os, "access", lambda place, _: place != tmp_path)  # nothing is read-only to root
+    with pytest.raises(DiskError, match=r"out: cannot be written, as .* is read-only"):
+        find_suspects("tiny", tmp_path / "absent", out=tmp_path / "out")
 
 
 def test_bad_boxes_are_refused_unless_they_may_be_left_out(model, make_voc, tmp_path, monkeypatch):

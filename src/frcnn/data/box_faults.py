@@ -10,6 +10,7 @@ MARGIN = 1.0  # pixels by which a box may leave its picture: 0-based files, roun
 SMALLEST = 1e-3  # pixels a side must keep inside the picture, so that float32 still sees an area
 
 SOUND, NOT_FOUR_NUMBERS, NO_AREA, OUTSIDE = range(4)
+TOO_THIN = 4  # sound, but not for the format that it is written in
 
 
 def box_faults(
@@ -39,4 +40,5 @@ def explain_fault(fault: int, size: tuple[int, int]) -> str:
         NOT_FOUR_NUMBERS: "is not made of four numbers",
         NO_AREA: "has no area (its right and lower ends must lie beyond its left and upper ones)",
         OUTSIDE: f"leaves its picture of {width}x{height} pixels",
+        TOO_THIN: "is not wider and higher than a pixel, as VOC's format needs it",
     }[fault]

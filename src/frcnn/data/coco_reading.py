@@ -147,12 +147,12 @@ class _Reading:
         builder.add_to_split(self.part.split, range(self.first, self.first + len(self.picture_ids)))
 
     def add_classes(self, builder: IndexBuilder) -> None:
-        """In the order of their ids; a class of the same name in another file is the same class."""
+        """In the order of their ids; a class of the same name in another file is the same class, whatever its id."""
+        own: dict[str, int] = {}
         for identity in sorted(self.categories):
-            name = self.categories[identity]
-            if name not in builder.class_numbers:
-                builder.class_number(name)
-                builder.category_ids.append(identity)
+            own.setdefault(self.categories[identity], identity)
+            builder.class_number(self.categories[identity])
+        builder.category_ids |= dict.fromkeys(own.items())
 
     def complaint(self, key: str) -> str:
         what = {"image_id": "images", "category_id": "categories"}[key]

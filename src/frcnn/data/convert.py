@@ -6,27 +6,30 @@ Boxes travel as their files say them, unclipped. Pictures are copied as they are
 import itertools
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 import numpy as np
 
+from frcnn.data.box_faults import SOUND, TOO_THIN
 from frcnn.data.coco_writer import CocoWriter
 from frcnn.data.dataset import BadBoxes, OpenSet, check_usable, found_names, open_sets, require_pictures
-from frcnn.data.entries import Entry, Writer
+from frcnn.data.entries import WRITTEN, Entry, Writer
 from frcnn.data.index import NO_IDENTITY, Kind
+from frcnn.data.sources import PICTURE_SUFFIXES
+from frcnn.data.voc import LEAST_SIDE
 from frcnn.data.voc_writer import VocWriter
 from frcnn.data.yolo_writer import YoloWriter
 from frcnn.files import folder_written_whole, link_or_copy, require_folder_apart
-from frcnn.naming import counted
+from frcnn.naming import counted, printable
 
 WRITERS: Mapping[Kind, Callable[[Path, Sequence[str], Sequence[int]], Writer]] = {
     "voc": VocWriter,
     "coco": CocoWriter,
     "yolo": YoloWriter,
 }
-ORDER = ("train", "val", "test", "trainval")  # a picture of several splits belongs to the first of them
+ORDER = ("train", "val", "test", "trainval")  # in which splits are written
 
 Progress = Callable[[int, int], None]
 
@@ -51,12 +54,12 @@ class Converted:
 
 
 class Place(NamedTuple):
-    """Where a picture is, and what it will be called."""
+    """Where a picture is, what it will be called, and the splits it is in."""
 
     one: OpenSet
     number: int
     name: str
-    split: str
+    splits: tuple[str, ...]
     identity: int
 
 
@@ -79,6 +82,7 @@ def convert(
     require_folder_apart(folder, (place for one in sets for place in _folders_of(one)))
     require_pictures(sets)
     names = found_names(sets)
+    sets = [_judged_for_voc(one) for one in sets] if to == "voc" else sets
     for one in sets:
         everything = np.arange(len(one.index), dtype=np.int32)
         check_usable(one, everything, np.arange(len(one.index.class_names)), names, bad_boxes)
@@ -87,6 +91,14 @@ def convert(
         writer = WRITERS[to](aside, names, categories)
         counts = _write(_places(sets), names, writer, pictures, progress)
     return Converted(folder, *counts, unlisted=sum(map(_unlisted, sets)))
+
+
+def _judged_for_voc(one: OpenSet) -> OpenSet:
+    """With the boxes that VOC has no numbers for, as it names their last pixel, among the bad ones."""
+    index = one.index
+    corners = index.boxes.astype(np.float64).round(WRITTEN)
+    is_thin = (corners[:, 2:] - corners[:, :2] <= LEAST_SIDE).any(axis=1) & (index.faults == SOUND)
+    return replace(one, index=replace(index, faults=np.where(is_thin, TOO_THIN, index.faults).astype(np.uint8)))
 
 
 def _folders_of(one: OpenSet) -> set[Path]:
@@ -113,8 +125,10 @@ def _write(
     identities = _object_identities(places)
     for done, place in enumerate(places, start=1):
         entry, bad = _entry(place, names, identities)
-        _bring(place.one.root / place.one.index.picture_names[place.number], writer.picture(entry), how)
-        writer.add(entry)
+        for split in place.splits:
+            in_split = entry._replace(split=split)
+            _bring(place.one.root / place.one.index.picture_names[place.number], writer.picture(in_split), how)
+            writer.add(in_split)
         objects, skipped = objects + len(entry.corners), skipped + bad
         lost += 0 if writer.keeps_flags else sum(flag != 0 for flag in entry.flags)
         if progress is not None:
@@ -124,6 +138,8 @@ def _write(
 
 
 def _bring(source: Path, target: Path, how: str) -> None:
+    if target.exists():  # in another split, where pictures of all splits lie in one folder
+        return
     target.parent.mkdir(parents=True, exist_ok=True)
     if how == "link":
         link_or_copy(source, target)
@@ -134,16 +150,23 @@ def _bring(source: Path, target: Path, how: str) -> None:
 def _places(sets: Sequence[OpenSet]) -> list[Place]:
     """Every picture once, split by split, under a name that no other has, whatever a disk thinks of capitals."""
     taken: set[str] = set()
-    places: list[Place] = []
-    for one in sets:
-        seen = np.zeros(len(one.index), bool)
-        for split in ORDER:
-            for number in one.index.splits.get(split, np.zeros(0, np.int32)).tolist():
-                if not seen[number]:
-                    seen[number] = True
-                    identity = int(one.index.identities[number])
-                    places.append(Place(one, number, _free_name(one, number, taken), split, identity))
+    places = [
+        Place(one, number, _free_name(one, number, taken), splits, int(one.index.identities[number]))
+        for one in sets
+        for number, splits in _splits_of_pictures(one).items()
+    ]
     return _with_identities(places)
+
+
+def _splits_of_pictures(one: OpenSet) -> dict[int, tuple[str, ...]]:
+    """All of each, but for `trainval` where `train` or `val` is one: who reads them finds it there."""
+    found: dict[int, tuple[str, ...]] = {}
+    for split in ORDER:
+        for number in one.index.splits.get(split, np.zeros(0, np.int32)).tolist():
+            splits = found.get(number, ())
+            if split not in splits and not (split == "trainval" and {"train", "val"} & set(splits)):
+                found[number] = (*splits, split)
+    return found
 
 
 def _with_identities(places: list[Place]) -> list[Place]:
@@ -165,11 +188,13 @@ def _object_identities(places: Sequence[Place]) -> Iterator[int] | None:
 
 
 def _free_name(one: OpenSet, number: int, taken: set[str]) -> str:
+    """One that every format can hold: lists strip lines, hidden files are passed over, pictures have an ending."""
     path = Path(one.index.picture_names[number])
-    stems = (path.stem, f"{one.root.name}_{path.stem}", *(f"{path.stem}_{i}" for i in range(2, len(taken) + 3)))
+    own = printable(path.stem).strip(" .") or "picture"
+    stems = (own, f"{one.root.name}_{own}", *(f"{own}_{i}" for i in range(2, len(taken) + 3)))
     stem = next(stem for stem in stems if stem.lower() not in taken)
     taken.add(stem.lower())
-    return stem + path.suffix
+    return stem + (path.suffix if path.suffix.lower() in PICTURE_SUFFIXES else ".jpg")
 
 
 def _entry(place: Place, names: Sequence[str], identities: Iterator[int] | None) -> tuple[Entry, int]:
@@ -181,7 +206,7 @@ def _entry(place: Place, names: Sequence[str], identities: Iterator[int] | None)
     height, width = index.sizes[place.number].tolist()
     return Entry(
         place.name,
-        place.split,
+        place.splits[0],
         (height, width),
         index.boxes[sound].astype(np.float64).tolist(),
         [of_names[index.class_names[number]] for number in index.class_ids[sound].tolist()],

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol, runtime_checkable
 
+WRITTEN = 4  # digits of a pixel
+
 
 class Entry(NamedTuple):
     """One picture and its objects, O of them."""
@@ -44,6 +46,6 @@ class Writer(Protocol):
         ...
 
 
-def rounded(number: float, digits: int = 4) -> float:
+def rounded(number: float, digits: int = WRITTEN) -> float:
     """Without the noise that float32 brings: a ten-thousandth of a pixel is nobody's business."""
     return round(number, digits) + 0.0  # no -0

@@ -49,7 +49,7 @@ class Index:
 
     kind: Kind
     class_names: tuple[str, ...]
-    category_ids: tuple[int, ...]  # of the classes, where the format has such numbers
+    category_ids: tuple[int, ...]  # of the classes, where the format has such numbers and all its files the same
     splits: Mapping[str, Int[np.ndarray, " _"]]  # the numbers of the pictures of each
     picture_names: PackedStrings
     annotation_names: PackedStrings
@@ -80,7 +80,7 @@ class IndexBuilder:
 
     kind: Kind
     class_numbers: dict[str, int] = field(default_factory=dict)
-    category_ids: list[int] = field(default_factory=list)
+    category_ids: dict[tuple[str, int], None] = field(default_factory=dict)  # the id of a class, in the order met
     splits: dict[str, array] = field(default_factory=dict)
     found: dict[str, str] = field(default_factory=dict)
 
@@ -155,7 +155,7 @@ class IndexBuilder:
         return Index(
             kind=self.kind,
             class_names=tuple(names),
-            category_ids=tuple(self.category_ids),
+            category_ids=self._category_ids(),
             splits={name: np.array(pictures, np.int32) for name, pictures in self.splits.items()},
             picture_names=PackedStrings.of(self._pictures),
             annotation_names=PackedStrings.of(self._annotations),
@@ -172,6 +172,11 @@ class IndexBuilder:
             areas=np.array(self._areas, np.float32)[by_picture],
             found=dict(self.found),
         )
+
+    def _category_ids(self) -> tuple[int, ...]:
+        """None where a class has another id in another file, or an id another class: then no number is a class."""
+        ids = tuple(identity for _, identity in self.category_ids)
+        return ids if len(ids) == len(set(ids)) == len(self.class_numbers) else ()
 
 
 def as_arrays(index: Index) -> dict[str, np.ndarray]:

@@ -98,8 +98,8 @@ def point_at(
     if believed == 0:
         return OperatingPoint(threshold, None, 0.0, 0.0)
     last = believed - 1
-    f1 = _f1(precision[last:believed], recall[last:believed])
-    return OperatingPoint(threshold, float(precision[last]), float(recall[last]), float(f1[0]))
+    f1 = _f1(precision, recall)
+    return OperatingPoint(threshold, float(precision[last]), float(recall[last]), float(f1[last]))
 
 
 def best_point(
@@ -115,5 +115,10 @@ def best_point(
 
 
 def _f1(precision: Float[np.ndarray, " P"], recall: Float[np.ndarray, " P"]) -> Float[np.ndarray, " P"]:
-    """The harmonic mean; 0 where both are."""
-    return 2 * precision * recall / np.maximum(precision + recall, np.finfo(np.float64).tiny)
+    """The harmonic mean along a whole curve: 2 hits / (believed + objects), of whole numbers, so that ties are ties."""
+    believed = np.arange(1, len(precision) + 1)
+    hits = np.rint(precision * believed)
+    if not hits.any():
+        return np.zeros(len(precision))
+    objects = np.rint(hits[-1] / recall[-1])
+    return 2 * hits / (believed + objects)

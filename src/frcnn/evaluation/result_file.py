@@ -1,9 +1,10 @@
 """Detections that another program has written in COCO's format, scored like our own. No picture is needed."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
-from frcnn.data.dataset import BadBoxes, Dataset, load_dataset, open_sets
+from frcnn.data.dataset import BadBoxes, Dataset, OpenSet, load_dataset, open_sets
 from frcnn.data.index import NO_IDENTITY
 from frcnn.errors import DataError
 from frcnn.evaluation.analysis import analyse
@@ -12,6 +13,7 @@ from frcnn.evaluation.coco_results import read_coco_results
 from frcnn.evaluation.operating_points import threshold_shown
 from frcnn.evaluation.reporting.evaluated import Evaluated
 from frcnn.evaluation.results import Evaluation
+from frcnn.naming import some_names
 
 
 def evaluate_result_file(
@@ -26,6 +28,7 @@ def evaluate_result_file(
         raise DataError(f"{path}: names pictures and classes by COCO's ids: --data must be one data set in that format")
     dataset = by_identity(load_dataset(paths, split, bad_boxes=bad_boxes))
     results = read_coco_results(path)
+    _require_one_meaning(path, sets[0], dataset)
     ids = [example.identity for example in dataset.examples]
     found = results.detections(ids, sets[0].index.category_ids, dataset.class_names)
     if score_threshold is not None:
@@ -41,6 +44,23 @@ def evaluate_result_file(
         analysis=analyse(found, targets, dataset.class_names, dataset.areas(), threshold_shown(score_threshold)),
     )
     return Evaluated(dataset, evaluation, split)
+
+
+def _require_one_meaning(path: Path, one: OpenSet, dataset: Dataset) -> None:
+    """Raises DataError where an id of the result file may mean two classes, or two pictures."""
+    if len(one.index.category_ids) != len(one.index.class_names):
+        names = one.index.annotation_names
+        files = some_names([names[number] for number in range(len(names))])
+        raise DataError(
+            f"{one.root}: the category ids of its files ({files}) are not the same, so that those of {path} may mean "
+            "either: name the JSON file of the split as --data"
+        )
+    for first, second in pairwise(dataset.examples):
+        if first.identity == second.identity:
+            raise DataError(
+                f"{second.annotation}: has an image of the id {second.identity}, and so has {first.annotation}, so "
+                f"that those of {path} may mean either: name one of the JSON files as --data"
+            )
 
 
 def by_identity(dataset: Dataset) -> Dataset:

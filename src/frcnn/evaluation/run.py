@@ -23,7 +23,7 @@ from frcnn.evaluation.reporting.report import run_of, write_results
 from frcnn.evaluation.reporting.texts import texts
 from frcnn.evaluation.result_file import evaluate_result_file
 from frcnn.evaluation.results import Evaluation
-from frcnn.files import file_in_the_way
+from frcnn.files import file_in_the_way, require_writable
 from frcnn.model.detector import FasterRCNN
 from frcnn.predict import open_model, with_score_threshold
 from frcnn.structures import Detections, Losses, Target
@@ -73,6 +73,8 @@ def evaluate(
     texts(language)
     if out is not None and (file := file_in_the_way(Path(out))):
         raise UsageError(f"{file}: is a file; name a folder for the results")
+    if out is not None:
+        require_writable(Path(out))
     check_precision(precision)
     paths = [Path(path) for path in ([data] if isinstance(data, (str, Path)) else data)]
     if isinstance(model, (str, Path)) and Path(model).suffix.lower() == ".json":

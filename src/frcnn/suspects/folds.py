@@ -1,12 +1,14 @@
 """Cross-validation: each picture is looked at by a model that was trained on the others.
 
-data set -> K parts -> a data set each, in VOC's layout -> a training each -> detections on the part left out
+data set -> K parts -> a data set each, in COCO's layout -> a training each -> detections on the part left out
 """
 
 import hashlib
+import itertools
+import math
 import random
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,12 +18,12 @@ from jaxtyping import Bool, Int
 from rich.console import Console
 
 from frcnn.config import Config, load_config, load_preset, override, preset_names, to_toml
+from frcnn.data.coco_writer import CocoWriter
 from frcnn.data.dataset import Dataset, load_dataset
 from frcnn.data.entries import Entry
 from frcnn.data.examples import Example
-from frcnn.data.index import DIFFICULT, NO_IDENTITY
+from frcnn.data.index import DIFFICULT
 from frcnn.data.sources import PICTURE_SUFFIXES
-from frcnn.data.voc_writer import VocWriter
 from frcnn.errors import FrcnnError, UsageError
 from frcnn.files import link_or_copy, make_folder
 from frcnn.model.detector import FasterRCNN
@@ -31,8 +33,8 @@ from frcnn.training.checkpoint import states
 from frcnn.training.run import fingerprint
 from frcnn.weights.model_file import load_model
 
-# Nothing can be held out of what is trained on: the part left out is not to be seen. VOC's layout refuses boxes of less
-# than a pixel, which COCO's allows.
+# Nothing can be held out of what is trained on: the part left out is not to be seen. Written with four digits, the
+# thinnest of boxes may have no area any more.
 ALWAYS = ("data.validation=0", "train.patience=0", "train.trackers=[]", 'data.bad_boxes="skip"')
 
 Detect = Callable[[FasterRCNN, Dataset], Sequence[Detections]]  # a model's detections, in the data set's order
@@ -93,23 +95,22 @@ def cross_validated(
         data = write_fold(dataset, part_of == fold, own / "data")
         model = _trained(data, own / "run", recipe, device, console)
         found = detect(load_model(model), load_dataset([data], "test", bad_boxes="skip"))
-        detections |= {
-            number: _renamed(of_picture, dataset.class_names)
-            for number, of_picture in zip(left_out.tolist(), found, strict=True)
-        }
+        detections |= dict(zip(left_out.tolist(), found, strict=True))
     return [detections[number] for number in range(len(dataset))]
 
 
 def write_fold(dataset: Dataset, left_out: Bool[np.ndarray, " P"], folder: Path) -> Path:
     """A data set whose split `test` is what is left out, and `train` the rest; pictures are links where that can be.
 
+    In COCO's layout, which keeps the names and the order of the classes, and boxes of less than a pixel.
     Raises FrcnnError where the disk refuses.
     """
     shutil.rmtree(folder, ignore_errors=True)
     try:
-        writer = VocWriter(make_folder(folder), dataset.class_names, ())
+        writer, identities = CocoWriter(make_folder(folder), dataset.class_names, ()), itertools.count(1)
         for number, example in enumerate(dataset.examples):
-            entry = _entry(example, number, "test" if left_out[number] else "train")
+            entry = _entry(example, number, "test" if left_out[number] else "train", identities)
+            make_folder(writer.picture(entry).parent)
             link_or_copy(example.picture, writer.picture(entry))
             writer.add(entry)
         writer.finish()
@@ -118,7 +119,7 @@ def write_fold(dataset: Dataset, left_out: Bool[np.ndarray, " P"], folder: Path)
     return folder
 
 
-def _entry(example: Example, number: int, split: str) -> Entry:
+def _entry(example: Example, number: int, split: str, identities: Iterator[int]) -> Entry:
     """Numbered, so that names are unlike and stay in order."""
     target, suffix = example.target, example.picture.suffix
     ignored = torch.zeros(len(target.boxes), dtype=torch.bool) if target.ignored is None else target.ignored
@@ -129,9 +130,9 @@ def _entry(example: Example, number: int, split: str) -> Entry:
         target.boxes.double().tolist(),
         target.class_ids.tolist(),
         [DIFFICULT if is_ignored else 0 for is_ignored in ignored.tolist()],
-        [],
-        NO_IDENTITY,
-        [],
+        [math.nan] * len(ignored),
+        number,
+        [next(identities) for _ in ignored],
     )
 
 
@@ -150,14 +151,7 @@ def _trained(data: Path, run: Path, recipe: Recipe, device: str, console: Consol
     return run / "last.safetensors"
 
 
-def _renamed(detections: Detections, class_names: tuple[str, ...]) -> Detections:
-    """With the class ids of the data set, in which classes may stand in another order."""
-    ids = {name: number for number, name in enumerate(class_names)}
-    new_ids = torch.tensor([ids[name] for name in detections.class_names], dtype=torch.long)
-    return Detections(detections.boxes, detections.scores, new_ids[detections.class_ids], class_names)
-
-
 def _digest(dataset: Dataset, recipe: Recipe, folds: int) -> str:
-    """Another one for other pictures, annotations or settings."""
-    what = f"{fingerprint(dataset)} {dataset.class_names} {folds} {recipe.is_run}\n{to_toml(recipe.config)}"
+    """Another one for other pictures, annotations, settings, or layout."""
+    what = f"coco {fingerprint(dataset)} {dataset.class_names} {folds} {recipe.is_run}\n{to_toml(recipe.config)}"
     return hashlib.blake2b(what.encode("utf-8", "surrogateescape"), digest_size=6).hexdigest()

@@ -12,7 +12,7 @@ from frcnn.data.dataset import BadBoxes, Dataset, load_dataset, training_splits
 from frcnn.device import Precision, check_precision, choose_device
 from frcnn.errors import UsageError
 from frcnn.evaluation.run import Progress, evaluate_model
-from frcnn.files import file_in_the_way, make_folder, write_text, written_whole
+from frcnn.files import file_in_the_way, make_folder, require_writable, write_text, written_whole
 from frcnn.model.detector import FasterRCNN
 from frcnn.predict import open_model
 from frcnn.progress import progress_bar
@@ -109,6 +109,8 @@ def _check_request(split: str | None, out: Path | None, folds: int, top: int, ov
     """Refuse what cannot end well before anything is read."""
     if out is not None and (file := file_in_the_way(out)):
         raise UsageError(f"{file}: is a file; name a folder for the results")
+    if out is not None:
+        require_writable(out)
     if top < 1:
         raise UsageError(f"--top {top}: ask for 1 or more")
     if folds < 0 or folds == 1:

@@ -22,6 +22,17 @@ def test_what_a_reader_says(message: str, expected: tuple[str, int | None, str])
     assert (finding.severity, finding.kind) == ("error", "kind")
 
 
+def test_a_colon_in_the_name_of_a_folder(tmp_path: Path) -> None:
+    """Even where the part before it is a folder as well."""
+    (tmp_path / "my set").mkdir()
+    file = tmp_path / "my set: v2" / "a, line 3: b.json"
+    file.parent.mkdir()
+    file.touch()
+    finding = as_finding(DataError(f"{file}, line 7: is torn (: x): mend it{300 * '.'}: so"), "kind", Path("fallback"))
+    assert (finding.file, finding.line, finding.message) == (file, 7, f"is torn (: x): mend it{300 * '.'}: so")
+    assert as_finding(DataError("absent: b: is torn"), "kind", Path("fallback")).file == Path("absent")
+
+
 def test_errors_come_first_and_each_kind_together() -> None:
     found = [
         warning("tiny", Path("a"), 3, ""),

@@ -11,6 +11,7 @@ from plants import YOLO_PLANTS, plant_label
 from frcnn.data.checking.check import check_dataset
 from frcnn.data.convert import convert
 from frcnn.data.dataset import load_dataset
+from frcnn.errors import DataError
 
 
 def test_by_hand(tmp_path: Path) -> None:
@@ -71,6 +72,33 @@ def test_a_folder_that_is_two_splits(tmp_path: Path) -> None:
     mend(root, target)
     assert check_dataset([target]).errors == []
     assert [len(load_dataset([target], split)) for split in ("train", "val")] == [36, 6]
+
+
+def test_a_val_that_is_test(tmp_path: Path) -> None:
+    """What is asked last keeps its folder; of `val` nothing is left but its list."""
+    root, target = write_yolo(tmp_path / "set"), tmp_path / "copy"
+    content = yaml.safe_load((root / "data.yaml").read_text())
+    (root / "data.yaml").write_text(yaml.safe_dump(content | {"val": content["test"]}))
+    assert {fault.kind for fault in check_dataset([root]).errors} == {"in two splits"}
+    assert mend(root, target).errors == ()
+    content = yaml.safe_load((target / "data.yaml").read_text())
+    assert (content["val"], content["test"]) == ("val.txt", "images/test")
+    assert (target / "val.txt").read_text() == ""
+    assert len(load_dataset([target], "test")) == 6
+
+
+def test_a_val_that_is_train_cannot_be_mended(tmp_path: Path) -> None:
+    """What is asked is taken out of what is learnt, so that nothing would be learnt."""
+    root = write_yolo(tmp_path / "set")
+    content = yaml.safe_load((root / "data.yaml").read_text())
+    (root / "data.yaml").write_text(yaml.safe_dump(content | {"val": content["train"]}))
+    with pytest.raises(DataError) as caught:
+        mend(root, tmp_path / "copy")
+    assert str(caught.value) == (
+        f"{root}: cannot be mended: all pictures of train are in val or test as well, so that none would be left to "
+        "learn: give these others, or take val out, so that a part is held out"
+    )
+    assert not (tmp_path / "copy").exists()
 
 
 def test_train_and_val_that_are_but_other_names_of_trainval(tmp_path: Path) -> None:

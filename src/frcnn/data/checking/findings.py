@@ -1,5 +1,6 @@
 """What the doctor finds: one line a person can act on, with the place it is about."""
 
+import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -12,7 +13,7 @@ from frcnn.naming import printable
 
 Severity = Literal["error", "warning"]
 
-WHERE = re.compile(r"(?P<file>.+?)(?:, line (?P<line>\d+))?: (?P<message>.+)", re.DOTALL)  # how a DataError begins
+WHERE_ENDS = re.compile(r"(?:, line (?P<line>\d+))?: (?=.)", re.DOTALL)  # what stands behind the file in a DataError
 
 
 class Drawing(NamedTuple):
@@ -70,12 +71,17 @@ def warning(kind: str, file: Path, line: int | None, message: str, names: Iterab
 
 
 def as_finding(refusal: DataError, kind: str, fallback: Path) -> Finding:
-    """What a reader raised: its message begins with the file, and the line where there is one."""
-    parts = WHERE.fullmatch(str(refusal))
-    if parts is None:
-        return error(kind, fallback, None, str(refusal))
-    line = None if parts["line"] is None else int(parts["line"])
-    return error(kind, Path(parts["file"]), line, parts["message"])
+    """What a reader raised: its message begins with the file, and the line where there is one.
+
+    A colon may stand in the file's name: it ends as late as there is such a file, else (none is) as soon as it can.
+    """
+    text = str(refusal)
+    ends = [end for end in WHERE_ENDS.finditer(text) if end.start()]
+    if not ends:
+        return error(kind, fallback, None, text)
+    end = next((end for end in reversed(ends) if os.path.lexists(text[: end.start()])), ends[0])
+    line = None if end["line"] is None else int(end["line"])
+    return error(kind, Path(text[: end.start()]), line, text[end.end() :])
 
 
 def in_order(findings: Iterable[Finding]) -> list[Finding]:

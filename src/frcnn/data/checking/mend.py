@@ -46,12 +46,13 @@ def mend_dataset(
 ) -> Mended:
     """Write a copy without errors into `target`, which must be new or empty: it is there whole or not at all.
 
-    Raises UsageError where something is in the way, DataError where there is nothing to copy.
+    Raises UsageError where something is in the way, DataError where there is nothing to copy, or to learn in the copy.
     """
     if not examination.sets:
         raise DataError(f"{refused[0].where}: {refused[0].message}: nothing can be mended before")
     require_folder_apart(target, (place for one in examination.sets for place in _places(one)))
     plans = plan_all(examination)
+    _require_something_to_learn(plans)
     left_out = [Deed(finding.file, finding.line, finding.kind, f"left out: {finding.message}") for finding in refused]
     deeds = (*left_out, *(deed for plan in plans for deed in plan.deeds))
     with folder_written_whole(target) as aside:
@@ -62,6 +63,19 @@ def mend_dataset(
         report = _checked(aside, examination)
         errors = tuple(_moved(finding, aside, target) for finding in report.errors)
     return Mended(target, deeds, errors)
+
+
+def _require_something_to_learn(plans: Sequence[Plan]) -> None:
+    """Raises DataError where all that is learnt is asked as well: a copy without any of it would be no mended one."""
+    learnt = [(plan, split) for plan in plans for split in ("train", "trainval")]
+    if any(plan.kept_listings(split) for plan, split in learnt):
+        return
+    for plan, split in learnt:
+        if any(listing.split == split for listing in plan.unlisted):
+            raise DataError(
+                f"{plan.one.said.source.root}: cannot be mended: all pictures of {split} are in val or test as well, "
+                "so that none would be left to learn: give these others, or take val out, so that a part is held out"
+            )
 
 
 def _places(one: ExaminedSet) -> Iterator[Path]:

@@ -80,8 +80,8 @@ def _write_splits(plan: Plan, yolo: YoloSet, base: Path, target: Path) -> None:
     said = {split: content.get(split) for split in SPLITS}
     for split, of_split in places.items():
         paths = [os.path.relpath(place, described.parent) for place in of_split]
-        same = [other for other in SPLITS if said[other] == said[split]]  # our own writer's train and val are trainval
-        content |= dict.fromkeys(same, paths[0] if len(paths) == 1 else paths)
+        names = [other for other in SPLITS if said[other] == said[split] and other not in places]  # our own trainval's
+        content |= dict.fromkeys((split, *names), paths[0] if len(paths) == 1 else paths)
     described.parent.mkdir(parents=True, exist_ok=True)
     described.write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), encoding="utf-8")
 
