@@ -9,9 +9,11 @@ from rich.console import Console
 from small_runs import last_bytes, run
 
 from frcnn.config import load_config
+from frcnn.data.dataset import training_splits
 from frcnn.errors import ConfigError, DataError, FrcnnError, UsageError
 from frcnn.training import begin
 from frcnn.training.begin import train
+from frcnn.training.run import fingerprint
 
 
 def test_a_folder_that_another_training_has_finished_with_meanwhile_is_left_alone(voc_set, tmp_path, monkeypatch):
@@ -165,6 +167,16 @@ def test_a_box_that_moved_is_refused_on_resume_where_it_is_held_out_too(voc_set,
     annotation.write_text(narrower)
     with pytest.raises(FrcnnError, match="while other pictures or boxes were trained on or held out"):
         run(voc_set, tmp_path / "run", resume=True)
+
+
+def test_a_picture_that_goes_over_to_what_is_held_out_is_noticed(make_voc):
+    """Its neighbours on both sides stay: one row of pictures, cut elsewhere."""
+    pictures = {name: [("cat", (1, 1, 9, 9))] for name in "abc"}
+    found = set()
+    for name, cut in (("one", 1), ("two", 2)):
+        root = make_voc(pictures, {"train": list("abc")[:cut], "val": list("abc")[cut:]}, name=name)
+        found.add(fingerprint(*training_splits([root], 0.1, seed=0)))
+    assert len(found) == 2
 
 
 def test_a_number_of_processes_without_torchrun_is_refused(voc_set, tmp_path, monkeypatch):
