@@ -14,7 +14,8 @@ Handler = Callable[[int, FrameType | None], Any] | signal.Handlers
 
 INTERRUPTED, TERMINATED = 130, 143  # exit statuses: as a shell has them
 HANG_UP = (signal.SIGHUP,) if hasattr(signal, "SIGHUP") else ()  # a terminal that is gone; Windows has none
-ENDS = (signal.SIGINT, signal.SIGTERM, *HANG_UP)
+TERMINATIONS = (signal.SIGTERM, *HANG_UP)
+ENDS = (signal.SIGINT, *TERMINATIONS)
 
 
 @contextmanager
@@ -57,7 +58,7 @@ def termination_raised() -> Iterator[None]:
 
     Not where the program has a way of its own with it, such as to outlive its terminal by nohup.
     """
-    with _all_handled(_terminate, [number for number in ENDS if signal.getsignal(number) is signal.SIG_DFL]):
+    with _all_handled(_terminate, [number for number in TERMINATIONS if signal.getsignal(number) is signal.SIG_DFL]):
         yield
 
 
