@@ -20,6 +20,7 @@ from frcnn.errors import FrcnnError, UsageError
 from frcnn.files import make_folder, write_text
 
 PLACE = ("event", "step", "time")  # of a line: what it tells of, and when
+EVENTS = "events.out.tfevents."  # then a number
 
 
 def check_trackers(names: Sequence[str]) -> None:
@@ -38,15 +39,6 @@ class Start:
     config: Config
     first_step: int  # the last one that is behind us: those after it are taken, perhaps once more
     run_id: str | None  # of the tracker's own run that a resumed training goes on with
-
-
-EVENTS = "events.out.tfevents."
-
-
-def _number_after(folder: Path) -> int:
-    """The time, or what comes after all numbers that are there: a clock may have been set back."""
-    numbers = [path.name.removeprefix(EVENTS) for path in folder.glob(f"{EVENTS}*")]
-    return max([time.time_ns(), *(int(number) + 1 for number in numbers if number.isdecimal())])
 
 
 class TensorBoard:
@@ -251,6 +243,12 @@ def _read_run_ids(path: Path) -> dict[str, str]:
         return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
     except (OSError, ValueError, TypeError) as error:
         raise FrcnnError(f"{path}: cannot be read ({error}): remove it, and trackers begin new runs") from error
+
+
+def _number_after(folder: Path) -> int:
+    """The time, or what comes after all numbers that are there: a clock may have been set back."""
+    numbers = [path.name.removeprefix(EVENTS) for path in folder.glob(f"{EVENTS}*")]
+    return max([time.time_ns(), *(int(number) + 1 for number in numbers if number.isdecimal())])
 
 
 def _as_record(data: bytes) -> bytes:
