@@ -35,6 +35,8 @@ def main() -> None:
                 line = measured(asked, seed)
             except KeyboardInterrupt:
                 sys.exit("Stopped: the same command goes on.")
+            except frcnn.FrcnnError as error:
+                sys.exit(str(error))
             append(asked.results, line)
             print(json.dumps(line), flush=True)
     print(summary(read_lines(asked.results)))
