@@ -1,6 +1,7 @@
 """Detections of another program: COCO's published example, by way of our reader."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -97,14 +98,18 @@ def test_a_data_set_without_ids(voc_set, tmp_path):
         evaluate(write(tmp_path), voc_set)
 
 
+def refused(results: Path, data: Path) -> str:
+    with pytest.raises(DataError) as caught:
+        evaluate(results, data)
+    return str(caught.value)
+
+
 def test_files_of_other_category_ids(truth, tmp_path):
     """Training goes by names; a number of a result file would be a cat to one file and a dog to the other."""
     other = json.loads(truth.read_text()) | {"categories": [{"id": 3, "name": "dog"}, {"id": 7, "name": "cat"}]}
     (tmp_path / "instances_train.json").write_text(json.dumps(other))
     results = write(tmp_path).rename(tmp_path.parent / "found.json")
-    with pytest.raises(DataError) as caught:
-        evaluate(results, tmp_path)
-    assert str(caught.value) == (
+    assert refused(results, tmp_path) == (
         f"{tmp_path}: the category ids of its files (instances_test.json, instances_train.json) are not the same, so "
         f"that those of {results} may mean either: name the JSON file of the split as --data"
     )
@@ -116,9 +121,7 @@ def test_files_of_one_split_with_the_same_image_ids(truth, tmp_path):
     truth.rename(tmp_path / "test_a.json")
     (tmp_path / "test_b.json").write_bytes((tmp_path / "test_a.json").read_bytes())
     results = write(tmp_path).rename(tmp_path.parent / "found.json")
-    with pytest.raises(DataError) as caught:
-        evaluate(results, tmp_path)
-    assert str(caught.value) == (
+    assert refused(results, tmp_path) == (
         f"{tmp_path / 'test_b.json'}: has an image of the id 9, and so has {tmp_path / 'test_a.json'}, so that "
         f"those of {results} may mean either: name one of the JSON files as --data"
     )
