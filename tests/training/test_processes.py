@@ -128,6 +128,7 @@ def test_two_processes_have_the_losses_of_one(data, tmp_path, begin, settings, s
     status, said = ended(process)
     assert status == 0, said
     assert "2 processes" in said
+    assert ("1 of 2 processes have a picture in each step" in said) is ("train.batch_size=1" in settings)
     one, two = losses(tmp_path / "one"), losses(tmp_path / "two")
     assert len(one) == len(two) == steps
     for of_one, of_two in zip(one, two, strict=True):
