@@ -1,9 +1,8 @@
 """A data set: pictures, what is in them, and the names of the classes; and which of it is trained on."""
 
 import difflib
-import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -12,6 +11,7 @@ from jaxtyping import Int
 
 from frcnn.data.box_faults import explain_fault
 from frcnn.data.examples import Chosen, Example, Examples, area_of
+from frcnn.data.held_out import divide, joined
 from frcnn.data.index import NO_ANNOTATION, NO_PICTURE, UNREADABLE, Index
 from frcnn.data.index_file import open_index
 from frcnn.data.pictures import read_size
@@ -46,6 +46,7 @@ class Dataset:
     examples: Sequence[Example]
     class_names: tuple[str, ...]
     skipped_boxes: int = 0  # bad boxes left out, where that was asked for
+    taken_pictures: int = 0  # not trained on, or not held out, since another split has them
 
     def __len__(self) -> int:
         return len(self.examples)
@@ -101,23 +102,22 @@ def training_splits(
     With `validation` 0 everything but `test` is trained on and nothing is held out. Raises DataError.
     """
     sets = open_sets(paths)
-    learnt: Choice = []
-    held_out: Choice = []
-    for one in sets:
-        train, val = _divided(one.index, validation, seed)
-        learnt.append((one, train))
-        held_out.append((one, val))
+    divisions = [divide(one.index, validation, seed) for one in sets]
+    learnt = [(one, division.learnt) for one, division in zip(sets, divisions, strict=True)]
+    held_out = [(one, division.held_out) for one, division in zip(sets, divisions, strict=True)]
+    taken = sum(division.taken for division in divisions)
     if not any(len(numbers) for _, numbers in learnt):
-        raise DataError(
-            f"{_named(sets)}: there is nothing to train on (the splits train and trainval); there is {_existing(sets)}"
-        )
+        raise DataError(_nothing_to_train_on(sets, taken))
     names = found_names(sets)
     if not any(len(one.index.boxes) for one in sets):
         raise DataError(f"{_named(sets)}: there is no object in any annotation, so nothing to learn")
     validating = _dataset(held_out, names, bad_boxes) if any(len(numbers) for _, numbers in held_out) else None
-    training = _dataset(learnt, names, bad_boxes)
-    if not any(len(example.target.boxes) for example in training.examples):
-        raise DataError(f"{_named(sets)}: no picture to train on has an object, so there is nothing to learn")
+    training = replace(_dataset(learnt, names, bad_boxes), taken_pictures=taken)
+    if not training.count_learnt():
+        raise DataError(
+            f"{_named(sets)}: no picture to train on has an object with a sound box that is neither difficult nor a "
+            "crowd, so there is nothing to learn"
+        )
     return training, validating
 
 
@@ -147,7 +147,7 @@ def splits_of(index: Index) -> dict[str, Numbers]:
     """The pictures of each split, and trainval where train and val make it."""
     splits = dict(index.splits)
     if "trainval" not in splits and {"train", "val"} <= splits.keys():
-        splits["trainval"] = _joined(splits["train"], splits["val"])
+        splits["trainval"] = joined(splits["train"], splits["val"])
     return splits
 
 
@@ -155,36 +155,6 @@ def found_names(sets: Sequence[OpenSet]) -> tuple[str, ...]:
     """The classes of all sets: VOC's in alphabetical order, else in the order of the sets and of their files."""
     names = dict.fromkeys(name for one in sets for name in one.index.class_names)
     return tuple(sorted(names)) if all(one.index.kind == "voc" for one in sets) else tuple(names)
-
-
-def _divided(index: Index, validation: float, seed: int) -> tuple[Numbers, Numbers]:
-    """One set's pictures to train on and to hold out."""
-    nothing = np.zeros(0, np.int32)
-    train, val, both = (index.splits.get(name, nothing) for name in ("train", "val", "trainval"))
-    if validation == 0:
-        return _joined(both, train, val), nothing
-    if len(train) and len(val):
-        return train, val
-    candidates = train if len(train) else both
-    if len(val):  # a file of all pictures may hold these too
-        return candidates[~_among(index, candidates, val)], val
-    count = min(max(round(validation * len(candidates)), 1), len(candidates) - 1)  # at least one picture for each
-    chosen = random.Random(f"validation {seed}").sample(range(len(candidates)), max(count, 0))
-    is_held_out = np.zeros(len(candidates), bool)
-    is_held_out[chosen] = True
-    return candidates[~is_held_out], candidates[is_held_out]
-
-
-def _among(index: Index, numbers: Numbers, others: Numbers) -> np.ndarray:
-    """Which of some pictures are others too: by their names, since each of COCO's files tells of its own."""
-    names = {index.picture_names[number] for number in others.tolist()}
-    return np.array([index.picture_names[number] in names for number in numbers.tolist()], bool)
-
-
-def _joined(*parts: Numbers) -> Numbers:
-    """One after another, each picture once, where it comes first."""
-    together = np.concatenate(parts)
-    return together[np.sort(np.unique(together, return_index=True)[1])]
 
 
 def _dataset(chosen: Choice, class_names: tuple[str, ...], bad_boxes: BadBoxes) -> Dataset:
@@ -259,6 +229,15 @@ def _unknown(number: int, name: str, names: Sequence[str]) -> str:
     known = f"{counted(len(names), 'class', 'classes')} ({some_names(names)})"
     remedy = f"rename it, if {by_letters[near[0]]!r} is meant, or" if near else "rename it, or"
     return f"object {number} is a {name!r}, which is none of the model's {known}: {remedy} take such objects out"
+
+
+def _nothing_to_train_on(sets: Sequence[OpenSet], taken: int) -> str:
+    if taken:
+        return (
+            f"{_named(sets)}: there is nothing to train on: all pictures of train are in val or test too "
+            f"({taken:,} pictures): take them out of one (frcnn data check tells which)"
+        )
+    return f"{_named(sets)}: there is nothing to train on (the splits train and trainval); there is {_existing(sets)}"
 
 
 def _named(sets: Sequence[OpenSet]) -> str:

@@ -27,6 +27,9 @@ def announce(run: Training, display: Display, *, resume: bool) -> None:
     if run.train.skipped_boxes:
         boxes = counted(run.train.skipped_boxes, "bad box is", "bad boxes are")
         display.say(f"{boxes} left out, as data.bad_boxes asks.")
+    if run.train.taken_pictures:
+        pictures = counted(run.train.taken_pictures, "picture is", "pictures are")
+        display.say(f"{pictures} in two splits, of which one is not taken at its word: test comes first, then val.")
     for line in fit_in_training(run.train, run.config).describe():
         display.say(line)
     display.say(_solver_in_a_line(run))
