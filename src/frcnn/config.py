@@ -167,7 +167,7 @@ class TrainConfig(Section):
     epochs: Count  # alternating: of each of its four steps
     step_epochs: tuple[Count, Count, Count, Count] | None = None  # alternating: each step its own number
     steps: Count | None = None  # instead of epochs, where given; alternating: of each of its four steps
-    proposals_per_image: Count = 2000  # alternating: how many are written down for the next step
+    proposals_per_image: Annotated[int, Field(ge=1, le=100_000)] = 2000  # alternating: written down for the next step
     batch_size: Count  # pictures of one step, over all processes
     accumulate: Count = 1  # pieces into which a batch is cut, one computed after another: less memory
     lr: Positive

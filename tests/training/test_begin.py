@@ -165,7 +165,7 @@ def test_a_box_that_moved_is_refused_on_resume_where_it_is_held_out_too(voc_set,
     annotation = voc_set / "Annotations" / f"{identity}.xml"
     narrower = re.sub(r"<xmax>(\d+)", lambda found: f"<xmax>{int(found[1]) - 1}", annotation.read_text())
     annotation.write_text(narrower)
-    with pytest.raises(FrcnnError, match="while other pictures or boxes were trained on or held out"):
+    with pytest.raises(FrcnnError, match="while other pictures, boxes or classes were trained on or held out"):
         run(voc_set, tmp_path / "run", resume=True)
 
 
@@ -177,6 +177,22 @@ def test_a_picture_that_goes_over_to_what_is_held_out_is_noticed(make_voc):
         root = make_voc(pictures, {"train": list("abc")[:cut], "val": list("abc")[cut:]}, name=name)
         found.add(fingerprint(*training_splits([root], 0.1, seed=0)))
     assert len(found) == 2
+
+
+def test_a_picture_that_test_has_too_is_told_of_and_not_learnt(make_voc, tmp_path):
+    names = [*"abc"]
+    root = make_voc({name: [("cat", (1, 1, 20, 30))] for name in names}, {"train": names, "test": ["b"]})
+    console = Console(file=io.StringIO(), width=200)
+    train("tiny", root, tmp_path / "run", overrides=("train.steps=1", "data.validation=0"), console=console)
+    said = console.file.getvalue()
+    assert "tiny: 2 pictures" in said
+    assert "1 picture is in two splits" in said
+
+
+def test_settings_in_a_bare_string_are_refused(voc_set, tmp_path):
+    """A string is a sequence of strings: its letters."""
+    with pytest.raises(UsageError, match=r"overrides: give a list of settings, as in \['train.epochs=1'\]"):
+        train("tiny", voc_set, tmp_path / "run", overrides="train.epochs=1")
 
 
 def test_a_number_of_processes_without_torchrun_is_refused(voc_set, tmp_path, monkeypatch):

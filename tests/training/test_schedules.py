@@ -84,6 +84,11 @@ def model() -> FasterRCNN:
     return build("tiny", ["cat", "dog"], **{"backbone.frozen_stages": 2})
 
 
+def norms_of_first_stages(model: FasterRCNN) -> list[nn.Module]:
+    named = model.named_modules()
+    return [layer for name, layer in named if name.startswith(FIRST_STAGES) and isinstance(layer, nn.BatchNorm2d)]
+
+
 class TestRooms:
     """What a stage does to a model."""
 
@@ -105,7 +110,18 @@ class TestRooms:
         model.eval()
         set_modes(model, rooms)
         for room in ROOMS:
-            assert {layer.training for layer in getattr(model, room).modules()} == {room in rooms}, room
+            layers = [layer for layer in getattr(model, room).modules() if layer not in norms_of_first_stages(model)]
+            assert {layer.training for layer in layers} == {room in rooms}, room
+
+    def test_statistics_of_frozen_stages_stay(self, model: FasterRCNN) -> None:
+        norms = norms_of_first_stages(model)
+        assert norms
+        train_only(model, ROOMS, frozenset(name for name, value in model.named_parameters() if value.requires_grad))
+        set_modes(model, ROOMS)
+        live = [layer for layer in model.modules() if isinstance(layer, nn.BatchNorm2d) and layer not in norms]
+        assert not any(layer.training for layer in norms)
+        assert live
+        assert all(layer.training for layer in live)
 
     def test_weights_and_buffers_of_the_named_rooms_are_taken(self, model: FasterRCNN) -> None:
         source = copy.deepcopy(model)

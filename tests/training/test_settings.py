@@ -219,6 +219,19 @@ def test_the_run_remembers_what_its_backbone_started_with(tmp_path: Path) -> Non
     assert asked(tmp_path / "run", "train.backbone=imagenet").train.backbone == "imagenet"
 
 
+@pytest.mark.parametrize("key", ["weights", "backbone"])
+def test_a_file_to_begin_with_is_remembered_by_its_whole_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    """Alternating training reads it again, whatever folder it is resumed from; the same command still resumes it."""
+    monkeypatch.chdir(tmp_path)
+    Path("mine.safetensors").touch()
+    config = asked(tmp_path / "run", f"train.{key}=mine.safetensors")
+    assert getattr(config.train, key) == str(tmp_path / "mine.safetensors")
+    out = a_run(tmp_path / "other", f'train.{key}="{tmp_path / "mine.safetensors"}"')
+    assert getattr(asked(out, f"train.{key}=mine.safetensors", resume=True).train, key) == getattr(config.train, key)
+
+
 class TestSuitToWeights:
     """The weights may want another input, and random ones nothing frozen."""
 

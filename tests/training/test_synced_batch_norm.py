@@ -186,6 +186,27 @@ def test_one_process_is_plain_batch_norm() -> None:
     assert all(torch.equal(actual[key], value) for key, value in expected.items())
 
 
+def test_a_single_feature_leaves_the_bias() -> None:
+    """As two processes have it, of which one has a stand-in; torch refuses it."""
+    layer = synced(nn.BatchNorm2d(2))
+    assert isinstance(layer, SyncedBatchNorm2d)
+    nn.init.constant_(layer.weight, 3.0)
+    nn.init.constant_(layer.bias, 0.5)
+    feature = torch.tensor([2.0, -4.0]).reshape(1, 2, 1, 1).requires_grad_()
+    normalised = layer(feature)
+    normalised.square().sum().backward()
+    assert normalised.flatten().tolist() == [0.5, 0.5]
+    assert feature.grad is not None
+    assert feature.grad.flatten().tolist() == pytest.approx([0, 0], abs=1e-3)  # 949 - 949, in float32
+    assert layer.bias.grad.tolist() == [1, 1]  # 2 x .5
+    assert layer.running_mean is not None
+    assert layer.running_mean.tolist() == pytest.approx([0.2, -0.4])  # a tenth of the way
+    assert layer.running_var is not None
+    assert layer.running_var.tolist() == pytest.approx([0.9, 0.9])
+    with pytest.raises(ValueError, match="more than 1 value"):
+        nn.BatchNorm2d(2)(feature.detach())
+
+
 def test_tensors_stay_the_ones_they_are() -> None:
     """A solver made before goes on, and a state dict fits both ways."""
     model = nn.ModuleDict({"body": two_layers(), "norm": nn.BatchNorm2d(3)})

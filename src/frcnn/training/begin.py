@@ -46,6 +46,8 @@ def train(
     is touched where the request makes no sense, FrcnnError where data or disk fail; Ctrl-C and SIGTERM write a state
     and raise KeyboardInterrupt.
     """
+    if isinstance(overrides, str):  # a sequence of letters, to a type checker
+        raise UsageError(f"overrides: give a list of settings, as in [{overrides!r}]")
     folder = Path(out or Path("runs") / preset)
     if resume:
         require_run(folder)

@@ -141,8 +141,8 @@ def take_up(run: Training, state: Path) -> None:
     fresh, run.progress = run.progress, read_progress(state) or run.progress
     if run.progress.data != fresh.data:
         raise FrcnnError(
-            f"{state}: was written while other pictures or boxes were trained on or held out: resume with the same "
-            "data sets in the same order, or start a new run with --weights and another --out"
+            f"{state}: was written while other pictures, boxes or classes were trained on or held out: resume with the "
+            "same data sets in the same order, or start a new run with --weights and another --out"
         )
     if run.progress.settings:  # else the state is older than this
         run.changed = changed_settings(from_toml(run.progress.settings, str(state)), run.config)
@@ -217,8 +217,7 @@ def made(settings: Config, class_names: Sequence[str], start: Start, fabric: Fab
     if settings.train.precision == "float64":
         model.double()
     model.to(fabric.device).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]  (not in torch's types)
-    if fabric.world_size > 1:
-        synced(model)
+    synced(model)
     return model, kept
 
 

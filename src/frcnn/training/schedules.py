@@ -81,6 +81,9 @@ def set_modes(model: FasterRCNN, rooms: tuple[str, ...]) -> None:
     model.train()
     for room in set(ROOMS) - set(rooms):
         _room(model, room).eval()
+    for layer in model.modules():
+        if isinstance(layer, nn.BatchNorm2d) and layer.weight is not None and not layer.weight.requires_grad:
+            layer.eval()  # of a frozen stage: its statistics stay as well
 
 
 def take_weights(model: FasterRCNN, source: FasterRCNN, rooms: tuple[str, ...]) -> None:

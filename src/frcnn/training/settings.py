@@ -72,7 +72,14 @@ def _complete(chosen: Config, assignments: Sequence[str], start: Mapping[str, st
     """The settings of a new run, whose start takes the place of any other."""
     settings = override(chosen, assignments)
     begins = {"weights": None, **start} if start else {}
-    return settings.model_copy(update={"train": settings.train.model_copy(update=begins)})
+    return _placed(settings.model_copy(update={"train": settings.train.model_copy(update=begins)}))
+
+
+def _placed(settings: Config) -> Config:
+    """The settings with the files that they begin with named by their whole paths."""
+    named = {"backbone": settings.train.backbone, "weights": settings.train.weights}
+    whole = {key: _from_anywhere(value) for key, value in named.items() if value is not None}
+    return settings.model_copy(update={"train": settings.train.model_copy(update=whole)})
 
 
 def _from_anywhere(start: str) -> str:
@@ -89,7 +96,7 @@ def _settings_of(
     config = override(stored, [assignment for assignment in assignments if _key(assignment) in FREE_WHEN_RESUMED])
     if config.preset != preset:
         raise UsageError(f"{out}: is a run of preset {config.preset}, not {preset}: name that one")
-    others = [assignment for assignment in assignments if override(config, [assignment]) != config]
+    others = [assignment for assignment in assignments if _placed(override(config, [assignment])) != config]
     others += [f"--{key} {value}" for key, value in start.items() if getattr(config.train, key) != value]
     if asked is not None:
         others += [f"--config ({key})" for key in _changed(config, _complete(asked, assignments, start))]

@@ -1,6 +1,7 @@
 """Live batch norm over the pictures of all processes: what one process would compute on the whole batch.
 
-torch's own nn.SyncBatchNorm refuses the CPU, and takes every process's pictures for real.
+torch's own nn.SyncBatchNorm refuses the CPU, and takes every process's pictures for real; and no batch norm of torch's
+takes a single feature, as the smallest pictures leave of a last batch.
 """
 
 from typing import Any
@@ -24,8 +25,11 @@ class SyncedBatchNorm2d(nn.BatchNorm2d):
     share_weight: float = 1.0  # how much this process's features count
 
     def forward(self, input: Float[Tensor, "N C H W"]) -> Float[Tensor, "N C H W"]:
-        """Normalised by all processes' mean and variance; in evaluation mode, or in one process, plain batch norm."""
-        if not self.training or number_of_processes() == 1:
+        """Normalised by all processes' mean and variance; in evaluation mode, or in one process, plain batch norm.
+
+        Of a single feature a channel, which torch refuses, nothing is left but the bias.
+        """
+        if not self.training or (number_of_processes() == 1 and input[:, 0].numel() != 1):
             return super().forward(input)
         self._check_input_dim(input)
         mean, variance, count = shared_statistics(input.detach(), self.share_weight)
@@ -80,7 +84,8 @@ class _TiedByStatistics(torch.autograd.Function):
         if ctx.needs_input_grad[0]:
             features, weight, mean, variance, per_feature = ctx.saved_tensors
             sums = torch.stack((of_weight, of_bias))
-            dist.all_reduce(sums)
+            if number_of_processes() > 1:
+                dist.all_reduce(sums)
             by_normalised, by_mean = sums * per_feature * weight * (variance + ctx.eps).rsqrt()
             of_features = of_features - F.batch_norm(features, mean, variance, by_normalised, by_mean, eps=ctx.eps)
         return of_features, of_weight, of_bias, None, None, None, None
@@ -94,15 +99,21 @@ def shared_statistics(
 
     Variances are joined, not sums of squares, whose difference rounding would eat where the mean is large.
     """
-    mine = _own_statistics(features, share_weight)
-    rows = [torch.empty_like(mine) for _ in range(number_of_processes())]
-    dist.all_gather(rows, mine)
-    means, variances, counts = torch.stack(rows).unbind(1)
+    means, variances, counts = torch.stack(_gathered(_own_statistics(features, share_weight))).unbind(1)
     count = counts.sum(0)
     shares = counts / count.clamp(min=1)
     mean = (shares * means).sum(0)
     variance = (shares * (variances + (means - mean).square())).sum(0)
     return mean, variance, count[0]
+
+
+def _gathered(mine: Tensor) -> list[Tensor]:
+    """Every process's, in their order."""
+    if number_of_processes() == 1:
+        return [mine]
+    rows = [torch.empty_like(mine) for _ in range(number_of_processes())]
+    dist.all_gather(rows, mine)
+    return rows
 
 
 def _own_statistics(features: Float[Tensor, "N C H W"], share_weight: float) -> Float[Tensor, "3 C"]:
