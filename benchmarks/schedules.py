@@ -97,7 +97,7 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
 def planned(asked: argparse.Namespace) -> list[Run]:
     """Every run asked for, so ordered that what is there after a while can be compared already."""
     if asked.ablations:
-        return [baseline(asked), *ablations(asked)]
+        return ablations(asked)
     return [
         Run(preset, schedule, seed, asked.epochs)
         for seed in asked.seeds
@@ -106,14 +106,9 @@ def planned(asked: argparse.Namespace) -> list[Run]:
     ]
 
 
-def baseline(asked: argparse.Namespace) -> Run:
-    """The preset as it is: what the ablations are compared with, and one of the main runs."""
-    return Run(asked.ablation_preset, "joint", asked.ablation_seed, asked.epochs)
-
-
 def ablations(asked: argparse.Namespace) -> list[Run]:
-    """What the paper varies: proposals at test, anchors, and lambda."""
-    plain = baseline(asked)
+    """What the paper varies: proposals at test, anchors, and lambda. The preset as it is has 300 proposals."""
+    plain = Run(asked.ablation_preset, "joint", asked.ablation_seed, asked.epochs)
     runs = [plain._replace(ablation="proposals", variant=str(count), proposals=count) for count in PROPOSALS]
     for name, (sizes, ratios) in ANCHORS.items():
         changes = (f"model.anchors.sizes=[{sizes}]", f"model.anchors.ratios={ratios}")
@@ -153,11 +148,9 @@ def measured(run: Run, asked: argparse.Namespace) -> Line:
     line: Line = {"preset": run.preset, "schedule": run.schedule, "seed": run.seed, "epochs": run.epochs}
     if run.ablation:
         line |= {"ablation": run.ablation, "variant": run.variant}
-    line |= {"voc07_map": result.voc07_map, "voc_map": result.voc_map}
-    if run.proposals is None:  # the others are of the same training, and have the same proposals
-        recall = proposal_recall(model, test, workers=2, precision=PRECISION)
-        line |= {"minutes": round(minutes(folder), 2), "proposal_recall": recall.as_dict()}
-    return line | origin()
+    recall = proposal_recall(model, test, workers=2, precision=PRECISION)
+    line |= {"voc07_map": result.voc07_map, "voc_map": result.voc_map, "minutes": round(minutes(folder), 2)}
+    return line | {"proposal_recall": recall.as_dict()} | origin()
 
 
 def trained(run: Run, asked: argparse.Namespace) -> Path:
@@ -239,20 +232,20 @@ def recall_table(groups: dict[tuple[str, str], list[Line]]) -> str:
 
 
 def ablation_table(lines: dict[Key, Line], asked: argparse.Namespace) -> str:
-    """One row a variant, after the preset as it is."""
+    """One row a variant."""
     head = ["ablation", "variant", "VOC07 mAP", "VOC mAP", "AR at 300"]
     rows = []
-    for run in (baseline(asked), *ablations(asked)):
+    for run in ablations(asked):
         found = [lines[run.key]] if run.key in lines else []
         scores = [spread(line[name] for line in found) for name in ("voc07_map", "voc_map")]
-        rows.append([run.ablation or "none", run.variant, *scores, spread(average_recall(line, 300) for line in found)])
+        rows.append([run.ablation, run.variant, *scores, spread(average_recall(line, 300) for line in found)])
     return markdown(head, rows, words=2)
 
 
 def average_recall(line: Line, count: int) -> float | None:
-    """By the first `count` proposals; None where it was not measured."""
-    table = line.get("proposal_recall")
-    return None if table is None else table["average_recall"][table["counts"].index(count)]
+    """By the first `count` proposals; None where there is no object."""
+    table = line["proposal_recall"]
+    return table["average_recall"][table["counts"].index(count)]
 
 
 def recall(line: Line, threshold: float, count: int) -> float | None:
