@@ -104,6 +104,12 @@ def test_a_wrong_checksum_leaves_nothing(server: Server, tmp_path: Path) -> None
     assert_one_line(caught.value, f"{server.address}/models/{NAME}", str(tmp_path / NAME))
 
 
+@pytest.mark.parametrize("length", ["\xb2", "9" * 400, "9" * 5000])
+def test_a_length_that_is_no_number_of_bytes_is_none(server: Server, tmp_path: Path, length: str) -> None:
+    server.length = length
+    assert_alone(have(server, tmp_path))
+
+
 def test_an_absent_file_is_asked_for_once(server: Server, tmp_path: Path) -> None:
     server.statuses = [404] * 9
     with pytest.raises(DownloadError, match="HTTP 404") as caught:
