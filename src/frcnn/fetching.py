@@ -242,7 +242,9 @@ def _copy(
         done += len(chunk)
         if progress is not None:
             progress(done, total)
-    if total is not None and done != total:
+    if total is not None and done > total:
+        raise _TransferError(f"the server sent more than the file's {total} bytes")
+    if total is not None and done < total:
         raise _TransferError(f"the connection ended after {done} of {total} bytes")
 
 
