@@ -12,7 +12,6 @@ from typing import Any
 from PIL import Image
 from rich import box
 from rich.console import Group
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -22,6 +21,7 @@ from frcnn.evaluation.plots import draw_confusion, draw_curves
 from frcnn.evaluation.proposal_recall import ProposalRecall
 from frcnn.evaluation.summary import summary, three_digits
 from frcnn.files import make_folder, write_text, written_whole
+from frcnn.naming import visible
 from frcnn.structures import Detections
 
 Row = dict[str, float | int | None]
@@ -104,7 +104,7 @@ class Evaluation:
             table.add_column(heading, footer=_shown(footers.get(key, "")), justify="right")
         rows = self.class_rows()
         for name, _ in ranked(self.result):
-            table.add_row(escape(name), *(_shown(rows[name][key]) for key in columns))
+            table.add_row(Text(visible(name)), *(_shown(rows[name][key]) for key in columns))
         return Group(Text(self._title()), table, Text("\n".join(self._lines())))
 
     def _means(self) -> Row:
