@@ -155,3 +155,12 @@ def test_names_are_no_markup_and_no_orders() -> None:
     assert all(name.replace("\x1b", r"\x1b") in said for name in names)
     assert "\x1b" not in said
     assert "1 objects (2 bad boxes left out)" in said
+
+
+def test_a_class_is_no_formula(tmp_path: Path) -> None:
+    names = ("=1+1", "cat")
+    found = Detections(torch.zeros(0, 4), torch.zeros(0), torch.zeros(0, dtype=torch.long), names)
+    result = evaluate_detections([found], [Target(torch.zeros(0, 4), torch.zeros(0, dtype=torch.long))], names)
+    write_evaluation(tmp_path, Evaluation(result, (found,), {}, 0.05, 0.25))
+    rows = csv.reader((tmp_path / "per_class.csv").read_text().splitlines())
+    assert [row[0] for row in rows] == ["class", "'=1+1", "cat"]

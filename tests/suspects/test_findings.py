@@ -2,6 +2,7 @@
 
 import csv
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,13 @@ def test_csv_is_read_back():
     assert (rows[0]["object"], rows[0]["line"], rows[0]["annotation_id"]) == ("3", "12", "")
     assert [rows[0][f"proposed_{corner}"] for corner in ("x1", "y1", "x2", "y2")] == ["1.0", "2.5", "30.0", "40.25"]
     assert (rows[1]["suspicion"], rows[1]["score"]) == ("0.25", "0.75")
+
+
+def test_names_are_no_formulas():
+    odd = replace(suspect(1), picture=Path("=a.jpg"), annotation=Path("@x/a.xml"))
+    (row,) = csv.DictReader(io.StringIO(replace(found(0), suspects=(odd,)).to_csv(EN)))
+    assert (row["picture"], row["annotation"]) == ("'=a.jpg", "'@x/a.xml")
+    assert odd.as_row(EN)["picture"] == "=a.jpg"  # JSON has it as it is
 
 
 def test_csv_without_rows_has_a_head():

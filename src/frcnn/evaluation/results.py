@@ -1,7 +1,5 @@
 """What an evaluation found: kept, and written as metrics.json, per_class.csv and two pictures."""
 
-import csv
-import io
 import json
 import math
 from collections.abc import Mapping
@@ -15,6 +13,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from frcnn.csv_text import as_csv
 from frcnn.evaluation.analysis import Analysis
 from frcnn.evaluation.average_precision import ClassResult, VocResult
 from frcnn.evaluation.plots import draw_confusion, draw_curves
@@ -164,11 +163,8 @@ def class_row(result: ClassResult) -> Row:
 
 
 def _per_class_csv(rows: Mapping[str, Row]) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("class", *next(iter(rows.values()), {})))
-    writer.writerows((name, *row.values()) for name, row in rows.items())  # None becomes an empty cell
-    return text.getvalue()
+    columns = ("class", *next(iter(rows.values()), {}))
+    return as_csv(columns, ((name, *row.values()) for name, row in rows.items()))
 
 
 def _write_picture(path: Path, picture: Image.Image) -> None:
