@@ -14,7 +14,7 @@ from frcnn.cli.arguments import (
     ReindexOption,
     ScoreOption,
 )
-from frcnn.cli.errors import one_line_errors
+from frcnn.cli.errors import complain, one_line_errors
 from frcnn.interrupts import leaving_at_once
 
 EXAMPLE = "Example: frcnn evaluate runs/voc/best.safetensors --data VOCdevkit/VOC2007 --out runs/voc/evaluation"
@@ -79,3 +79,5 @@ def evaluate(
             Console().print(evaluation.to_table())
             if out is not None:
                 typer.echo(f"Look at {out / 'report.html'}")
+        if evaluation.misfits:
+            complain(evaluation.describe_misfits())

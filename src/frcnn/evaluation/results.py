@@ -20,7 +20,7 @@ from frcnn.evaluation.plots import draw_confusion, draw_curves
 from frcnn.evaluation.proposal_recall import ProposalRecall
 from frcnn.evaluation.summary import summary, three_digits
 from frcnn.files import make_folder, write_text, written_whole
-from frcnn.naming import visible
+from frcnn.naming import counted, some_names, visible
 from frcnn.structures import Detections
 
 Row = dict[str, float | int | None]
@@ -56,6 +56,7 @@ class Evaluation:
     skipped_boxes: int = 0  # bad boxes of the data set that were left out, where that was asked for
     analysis: Analysis | None = None  # None where VOC's figures alone were asked for
     proposal_recall: ProposalRecall | None = None
+    misfits: tuple[Path, ...] = ()  # pictures that could not be drawn, being of another size than is said of them
 
     @property
     def images(self) -> int:
@@ -105,6 +106,14 @@ class Evaluation:
         for name, _ in ranked(self.result):
             table.add_row(Text(visible(name)), *(_shown(rows[name][key]) for key in columns))
         return Group(Text(self._title()), table, Text("\n".join(self._lines())))
+
+    def describe_misfits(self) -> str:
+        """In a line; empty where there are none."""
+        if not self.misfits:
+            return ""
+        pictures = f"{counted(len(self.misfits), 'picture')} ({some_names([path.name for path in self.misfits])})"
+        are, their = ("is", "its annotation says") if len(self.misfits) == 1 else ("are", "their annotations say")
+        return f"{pictures} {are} not of the size that {their}, and not drawn: frcnn data check tells such pictures"
 
     def _means(self) -> Row:
         means: Row = {"voc07_ap": self.result.voc07_map, "voc_ap": self.result.voc_map}
