@@ -108,3 +108,12 @@ def test_pictures_that_are_not_drawn_are_told_of(run, tmp_path, more):
         "frcnn: 4 pictures (a.jpg, b.jpg, c.jpg ...) are not of the size that their annotations say, and not drawn: "
         "frcnn data check tells such pictures\n"
     )
+
+
+def test_letters_that_pictures_lack_are_told_of_once(run, make_voc, tmp_path, without_fonts):
+    save_model(build("tiny", ["고양이"]), tmp_path / "model.safetensors")
+    data = ("--data", make_voc({"a": [("고양이", (1, 1, 20, 30))]}, {"test": ["a"]}))
+    assert run("evaluate", tmp_path / "model.safetensors", *data).error == ""
+    outcome = run("evaluate", tmp_path / "model.safetensors", *data, "--out", tmp_path / "out")
+    assert outcome.error.startswith("frcnn: no font was found for 고, 양, 이: ")
+    assert outcome.error.count("\n") == 1

@@ -80,3 +80,9 @@ def test_nothing_to_show():
     assert "No annotation is suspicious." in printed(found(0))
     assert "all but test" in printed(found(0, folds=2, split=None))
     assert "must not have been trained" not in printed(found(0, folds=2))
+
+
+def test_all_names_of_classes():
+    assert found(0).class_names() == set()
+    renamed = replace(suspect(2), proposed=Detection(BOX, 0.5, "eel"))
+    assert replace(found(0), suspects=(replace(suspect(1), proposed=None), renamed)).class_names() == {NAME, "eel"}

@@ -55,6 +55,7 @@ def evaluate(
 
             from frcnn import evaluate as run
             from frcnn.data.dataset import open_sets
+            from frcnn.drawing import describe_undrawable
             from frcnn.progress import progress_bar
 
         if reindex:
@@ -81,3 +82,5 @@ def evaluate(
                 typer.echo(f"Look at {out / 'report.html'}")
         if evaluation.misfits:
             complain(evaluation.describe_misfits())
+        if out is not None and (lacking := describe_undrawable(evaluation.result.per_class)):
+            complain(lacking)

@@ -30,6 +30,11 @@ class Suspects:
     objects: int  # not counting those that cannot be suspected: difficult ones and crowds
     page: Path | None = None  # where it was written
 
+    def class_names(self) -> set[str]:
+        """All that are named."""
+        both = (one for suspect in self.suspects for one in (suspect.annotated, suspect.proposed))
+        return {one.class_name for one in both if one is not None}
+
     def lines(self, say: Texts) -> list[str]:
         """What was compared, and how far it may be trusted."""
         lead = say(
