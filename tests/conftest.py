@@ -6,13 +6,15 @@ install_import_hook("frcnn", "typechecking.checked")
 
 import os  # noqa: E402
 import signal  # noqa: E402
-from collections.abc import Callable, Sequence  # noqa: E402
+from collections.abc import Callable, Iterator, Sequence  # noqa: E402
 from pathlib import Path  # noqa: E402
 
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 import torch  # noqa: E402
 from PIL import Image  # noqa: E402
+
+from frcnn import drawing  # noqa: E402
 
 torch.set_num_threads(1)  # the same sums on every machine, and room for the others
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell lets what it runs in the background ignore Ctrl-C
@@ -26,6 +28,15 @@ MakeVoc = Callable[..., Path]
 def _indices_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> None:
     """What is kept of data sets is the tests' own."""
     os.environ["FRCNN_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture
+def without_fonts(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A system that has none for other scripts."""
+    monkeypatch.setattr(drawing, "WIDE_SCRIPT_FONTS", ())
+    drawing.label_font.cache_clear()
+    yield
+    drawing.label_font.cache_clear()
 
 
 @pytest.fixture(scope="session")

@@ -17,6 +17,7 @@ class Server:
     takes_ranges: bool = True
     partial_range: str | None = None  # where set, all is sent as what was asked for, under this Content-Range
     says_length: bool = True
+    length: str | None = None  # what it says in place of the true one
     cuts: list[int] = field(default_factory=list)  # the n-th answer ends after so many bytes
     statuses: list[int] = field(default_factory=list)  # the n-th answer is this error
     delay: float = 0.0
@@ -55,7 +56,7 @@ def serving(files: dict[str, bytes]) -> Iterator[Server]:
             if start and state.partial_range:
                 self.send_header("Content-Range", state.partial_range)
             if state.says_length:
-                self.send_header("Content-Length", str(len(rest)))
+                self.send_header("Content-Length", str(len(rest)) if state.length is None else state.length)
             self.end_headers()
             with suppress(ConnectionError):  # who asked may have heard enough
                 self.wfile.write(rest[: state.cuts.pop(0)] if state.cuts else rest)

@@ -4,7 +4,17 @@ import pytest
 import torch
 from PIL import Image, ImageChops
 
-from frcnn.drawing import BLACK, WHITE, Labelled, class_colour, draw_boxes, draw_detections, text_colour
+from frcnn.drawing import (
+    BLACK,
+    WHITE,
+    Labelled,
+    class_colour,
+    describe_undrawable,
+    draw_boxes,
+    draw_detections,
+    text_colour,
+    undrawable,
+)
 from frcnn.structures import Detections, Target
 
 NAMES = ("cat", "dog")
@@ -208,3 +218,14 @@ def test_a_box_without_a_label_has_no_tag() -> None:
     bounds = changed(tagged)
     assert bounds is not None
     assert bounds[1] < 59
+
+
+def test_letters_that_no_font_has_are_told_of(without_fonts) -> None:
+    assert undrawable(["cat 1", "고양이", "이고 dog"]) == "고양이"
+    assert undrawable(["cat", "dog"]) == ""
+    assert undrawable(["e\u0301 \u200d"]) == ""  # what joins letters is none
+    assert describe_undrawable(["cat", "고양이 개"]) == (
+        "no font was found for 고, 양, 이 ...: pictures show empty squares in their place; install one that has them, "
+        "such as NotoSansCJK"
+    )
+    assert describe_undrawable(["cat"]) == ""

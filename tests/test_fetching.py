@@ -104,6 +104,12 @@ def test_a_wrong_checksum_leaves_nothing(server: Server, tmp_path: Path) -> None
     assert_one_line(caught.value, f"{server.address}/models/{NAME}", str(tmp_path / NAME))
 
 
+@pytest.mark.parametrize("length", ["\xb2", "9" * 400, "9" * 5000])
+def test_a_length_that_is_no_number_of_bytes_is_none(server: Server, tmp_path: Path, length: str) -> None:
+    server.length = length
+    assert_alone(have(server, tmp_path))
+
+
 def test_an_absent_file_is_asked_for_once(server: Server, tmp_path: Path) -> None:
     server.statuses = [404] * 9
     with pytest.raises(DownloadError, match="HTTP 404") as caught:
@@ -275,7 +281,7 @@ class TestAKnownSize:
 
     def test_a_server_that_never_ends_is_left(self, server: Server, tmp_path: Path) -> None:
         server.says_length, server.files[NAME] = False, CONTENT * 20
-        with pytest.raises(DownloadError, match=f"of {fetching.CHUNK // 2} bytes"):
+        with pytest.raises(DownloadError, match=f"the server sent more than the file's {fetching.CHUNK // 2} bytes"):
             have(server, tmp_path, size=fetching.CHUNK // 2)
         assert sum(path.stat().st_size for path in tmp_path.iterdir()) <= fetching.CHUNK
 

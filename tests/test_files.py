@@ -8,6 +8,7 @@ import pytest
 
 from frcnn.errors import FrcnnError, UsageError
 from frcnn.files import (
+    beginning_of_name,
     file_in_the_way,
     folder_unless_in_vain,
     folder_written_whole,
@@ -35,6 +36,23 @@ def test_a_file_has_the_rights_of_any_other(tmp_path):
     (tmp_path / "b").write_text("")
     ours, others = (stat.S_IMODE((tmp_path / name).stat().st_mode) for name in "ab")
     assert ours == others
+
+
+@pytest.mark.parametrize("name", ["a" * 255, "사" * 85, "😀" * 63])
+def test_a_name_may_be_as_long_as_a_file_system_takes(tmp_path, name):
+    write_text(tmp_path / name, "whole")
+    with folder_written_whole(tmp_path / "folders" / name) as aside:
+        (aside / "a").write_text("")
+    assert [child.name for child in (tmp_path / "folders").iterdir()] == [name]
+    assert (tmp_path / name).read_text() == "whole"
+
+
+def test_the_beginning_of_a_name_ends_behind_a_letter():
+    assert beginning_of_name("a사b", 5) == "a사b"
+    assert beginning_of_name("a사b", 4) == "a사"
+    assert beginning_of_name("a사b", 3) == "a"
+    odd = os.fsdecode(b"a\xff\xec")  # bytes that are no text count as they are
+    assert beginning_of_name(odd, 2) == os.fsdecode(b"a\xff")
 
 
 def write_half(path: Path, error: type[BaseException]) -> None:

@@ -1,4 +1,4 @@
-from frcnn.naming import counted, pixels, printable, some_names
+from frcnn.naming import counted, pixels, printable, some_names, visible
 
 
 def test_by_hand() -> None:
@@ -13,3 +13,8 @@ def test_by_hand() -> None:
 def test_whatever_a_name_holds_it_stays_in_its_line() -> None:
     assert printable("a\nb\x1b[31m\udcff") == "a b [31m "
     assert printable("고양이 é.jpg") == "고양이 é.jpg"
+
+
+def test_what_a_terminal_would_obey_is_seen_instead() -> None:
+    assert visible("a\x1b[31m\t\x7f\x9b1m\r") == r"a\x1b[31m\x09\x7f\x9b1m\x0d"
+    assert visible("고양이 👩\u200d🚒 é\u3000.jpg\nnext") == "고양이 👩\u200d🚒 é\u3000.jpg\nnext"

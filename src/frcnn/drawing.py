@@ -1,7 +1,8 @@
 """Boxes and names onto a picture, crisp and legible on any background."""
 
 import colorsys
-from collections.abc import Sequence
+import unicodedata
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import NamedTuple
@@ -9,6 +10,7 @@ from typing import NamedTuple
 from PIL import Image, ImageDraw, ImageFont
 from torchvision.ops import box_iou
 
+from frcnn.naming import some_names
 from frcnn.structures import Detections, Target
 
 Colour = tuple[int, int, int]
@@ -24,6 +26,7 @@ PALETTE: tuple[Colour, ...] = (  # far apart in hue and lightness, so that the f
 LONGEST_NAME = 40  # letters that a label shows: a longer one would hide the picture
 GOLDEN_RATIO = 0.618034  # steps of it round the hues come never near an earlier one
 WIDE_SCRIPT_FONTS = ("NotoSansCJK-Regular.ttc", "NanumGothic.ttf", "AppleSDGothicNeo.ttc", "malgun.ttf", "msyh.ttc")
+NO_LETTER = "\U0010ffff"  # no font has it: what it looks like is the square for what is not there
 
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
@@ -209,6 +212,34 @@ def label_font(size: int, plain: bool = True) -> Font:
         except OSError:  # not installed
             continue
     return ImageFont.load_default(size)
+
+
+def undrawable(names: Iterable[str]) -> str:
+    """The letters that no font at hand has, each once, in their order: labels show empty squares in their place."""
+    letters = dict.fromkeys(letter for name in names for letter in name if not letter.isascii() and _is_seen(letter))
+    font = label_font(12, plain=False)
+    square = _drawn_alone(NO_LETTER, font)
+    return "".join(letter for letter in letters if _drawn_alone(letter, font) == square)
+
+
+def describe_undrawable(names: Iterable[str]) -> str:
+    """In a line what pictures with these names lack; empty where nothing."""
+    letters = undrawable(names)
+    if not letters:
+        return ""
+    squares = "pictures show empty squares in their place"
+    return f"no font was found for {some_names(letters)}: {squares}; install one that has them, such as NotoSansCJK"
+
+
+def _drawn_alone(letter: str, font: Font) -> bytes:
+    picture = Image.new("L", (32, 32))
+    ImageDraw.Draw(picture).text((8, 8), letter, fill=255, font=font)
+    return picture.tobytes()
+
+
+def _is_seen(letter: str) -> bool:
+    """Neither a space, nor what only joins or marks others."""
+    return unicodedata.category(letter)[0] not in "CMZ"
 
 
 def _whole_pixels(box: Sequence[float], size: tuple[int, int]) -> Rectangle:

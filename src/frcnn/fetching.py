@@ -34,6 +34,7 @@ ATTEMPTS = 4  # in a row, none of which brings much
 MUCH = 1 << 24  # bytes; a connection that brings so many before it breaks is worth any number of attempts
 PAUSE = 0.5  # seconds before the second attempt, doubled before each further one
 TIMEOUT = 30.0  # seconds without a byte
+MOST_DIGITS = 18  # of a number of bytes: no disk holds more
 MAY_PASS = frozenset({408, 425, 429, 500, 502, 503, 504})  # HTTP statuses worth another attempt
 
 
@@ -216,9 +217,9 @@ def _is_whole(response: http.client.HTTPResponse, start: int, size: int | None) 
 
 
 def _length(response: http.client.HTTPResponse) -> int | None:
-    """The bytes that an answer says it has."""
+    """The bytes that an answer says it has; None where that is no number of bytes."""
     length = response.headers.get("Content-Length", "")
-    return int(length) if length.isdigit() else None
+    return int(length) if length.isdecimal() and len(length) <= MOST_DIGITS else None
 
 
 def _announced(response: http.client.HTTPResponse, done: int, size: int | None) -> int | None:
@@ -241,7 +242,9 @@ def _copy(
         done += len(chunk)
         if progress is not None:
             progress(done, total)
-    if total is not None and done != total:
+    if total is not None and done > total:
+        raise _TransferError(f"the server sent more than the file's {total} bytes")
+    if total is not None and done < total:
         raise _TransferError(f"the connection ended after {done} of {total} bytes")
 
 

@@ -13,6 +13,9 @@ from rich.filesize import decimal
 
 from frcnn.errors import DiskError, FrcnnError, UsageError
 
+LONGEST_NAME = 255  # bytes, of most file systems
+ASIDE = ".part"
+
 
 @contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
@@ -42,8 +45,15 @@ def write_text(path: Path, text: str) -> None:
 def remove_torn_files(folder: Path, names: Sequence[str]) -> None:
     """What `written_whole` had begun in a folder when its process was killed, for files of these names (patterns)."""
     for name in names:
-        for path in folder.glob(f".{name}.????????.part"):  # mkstemp adds eight signs
+        for path in folder.glob(f".{name}.????????{ASIDE}"):  # mkstemp adds eight signs
             path.unlink(missing_ok=True)
+
+
+def beginning_of_name(name: str, most: int) -> str:
+    """As much of a file's name as takes at most so many bytes on the disk, no letter torn."""
+    while len(os.fsencode(name)) > most:
+        name = name[:-1]
+    return name
 
 
 def make_folder(folder: Path) -> Path:
@@ -99,11 +109,16 @@ def require_room(folder: Path, size: int) -> None:
 
 def _file_beside(path: Path) -> Path:
     try:
-        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=_prefix_aside(path), suffix=ASIDE)
     except OSError as error:
         raise DiskError(f"{path}: cannot be written ({error.strerror})") from error
     os.close(descriptor)
     return Path(name)
+
+
+def _prefix_aside(path: Path) -> str:
+    """Of the name of what is written aside: mkstemp adds eight signs, and the suffix comes behind them."""
+    return f".{beginning_of_name(path.name, LONGEST_NAME - len('..') - 8 - len(ASIDE))}."
 
 
 @contextmanager
@@ -141,10 +156,12 @@ def folder_written_whole(folder: Path) -> Iterator[Path]:
     """
     require_new_folder(folder)
     make_folder(folder.parent)
-    for torn in folder.parent.glob(f".{glob.escape(folder.name)}.????????.part"):  # by a process that was killed
+    for torn in folder.parent.glob(
+        f"{glob.escape(_prefix_aside(folder))}????????{ASIDE}"
+    ):  # by a process that was killed
         shutil.rmtree(torn, ignore_errors=True)
     try:
-        aside = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}.", suffix=".part"))
+        aside = Path(tempfile.mkdtemp(dir=folder.parent, prefix=_prefix_aside(folder), suffix=ASIDE))
     except OSError as error:
         raise DiskError(f"{folder}: cannot be written ({error.strerror})") from error
     try:

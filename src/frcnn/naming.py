@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 SHOWN = 3
+CONTROLS = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) != "\n"}
 
 
 def some_names(names: Sequence[str]) -> str:
@@ -13,6 +14,11 @@ def some_names(names: Sequence[str]) -> str:
 def printable(text: str) -> str:
     """In one line, and fit for any console and file: names may hold ends of lines, and bytes that are no text."""
     return "".join(sign if sign.isprintable() else " " for sign in text)
+
+
+def visible(text: str) -> str:
+    """As it is, but for what a terminal would obey, which is written out: \\x1b. Ends of lines stay."""
+    return text.translate(CONTROLS)
 
 
 def counted(number: int, thing: str, things: str = "") -> str:

@@ -20,6 +20,7 @@ from frcnn.data.archives import PUBLISHED
 from frcnn.data.dataset import load_dataset
 from frcnn.structures import Detections
 from frcnn.suspects import run as suspects_run
+from frcnn.suspects.findings import Suspects
 from frcnn.training.settings import settle
 from frcnn.weights.build import build
 from frcnn.weights.model_file import save_model
@@ -257,6 +258,13 @@ class TestSuspects:
         assert "12 pictures with 12 objects (test)" in outcome.out
         assert "d.xml:2" in outcome.out
         assert {path.name for path in (tmp_path / "out").iterdir()} == {"suspects.html", "suspects.csv"}
+
+    @pytest.mark.usefixtures("sees_a_dog_in_d", "without_fonts")
+    def test_letters_that_the_page_lacks_are_told_of(self, run, model, data, tmp_path, monkeypatch):
+        monkeypatch.setattr(Suspects, "class_names", lambda _: {"고양이"})
+        outcome = run("data", "suspects", model, data, "--out", tmp_path / "out", "--json")
+        assert outcome.status == 0
+        assert outcome.error.splitlines()[-1].startswith("frcnn: no font was found for 고, 양, 이: ")
 
     @pytest.mark.usefixtures("sees_a_dog_in_d")
     def test_json_is_the_table(self, run, model, data, tmp_path):

@@ -22,6 +22,7 @@ def fail_with(error: BaseException, debug: bool = False) -> int:
         (DataError("set/a  b.xml: is\r\n missing"), 1, "frcnn: set/a  b.xml: is missing\n"),
         (UsageError("--out: a file"), 2, "frcnn: --out: a file\n"),
         (ConfigError("train.lrr: no such key"), 2, "frcnn: train.lrr: no such key\n"),
+        (FrcnnError("HTTP 404 \x1b]0;owned\a: try again"), 1, "frcnn: HTTP 404 \\x1b]0;owned\\x07: try again\n"),
         (KeyboardInterrupt(), 130, "frcnn: interrupted\n"),
         (Terminated(), 143, "frcnn: terminated\n"),
         (KeyboardInterrupt("a.tar stays"), 130, "frcnn: interrupted: a.tar stays\n"),

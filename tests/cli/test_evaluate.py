@@ -2,6 +2,7 @@ import json
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from small_reports import Page
 
 from frcnn.config import load_preset, to_toml
@@ -86,3 +87,33 @@ def test_a_language_that_is_not_there_is_wrong_usage(run, model, two):
     refused = run("evaluate", model, "--data", two[0], "--lang", "de")
     assert refused.status == 2
     assert "'de'" in refused.error
+
+
+@pytest.mark.parametrize("more", [(), ("--json",)])
+def test_pictures_that_are_not_drawn_are_told_of(run, tmp_path, more):
+    names = [f"{letter}.jpg" for letter in "abcd"]
+    for name in names:
+        Image.new("RGB", (40, 80)).save(tmp_path / name)
+    truth = {
+        "images": [{"id": i, "file_name": name, "height": 40, "width": 80} for i, name in enumerate(names)],
+        "annotations": [{"id": 1, "image_id": 0, "category_id": 1, "bbox": [0, 0, 9, 9], "area": 81, "iscrowd": 0}],
+        "categories": [{"id": 1, "name": "cat"}],
+    }
+    (tmp_path / "test.json").write_text(json.dumps(truth))
+    (tmp_path / "found.json").write_text("[]")
+    data = ("--data", tmp_path / "test.json", "--out", tmp_path / "out")
+    outcome = run("evaluate", tmp_path / "found.json", *data, *more)
+    assert outcome.status == 0
+    assert outcome.error == (
+        "frcnn: 4 pictures (a.jpg, b.jpg, c.jpg ...) are not of the size that their annotations say, and not drawn: "
+        "frcnn data check tells such pictures\n"
+    )
+
+
+def test_letters_that_pictures_lack_are_told_of_once(run, make_voc, tmp_path, without_fonts):
+    save_model(build("tiny", ["고양이"]), tmp_path / "model.safetensors")
+    data = ("--data", make_voc({"a": [("고양이", (1, 1, 20, 30))]}, {"test": ["a"]}))
+    assert run("evaluate", tmp_path / "model.safetensors", *data).error == ""
+    outcome = run("evaluate", tmp_path / "model.safetensors", *data, "--out", tmp_path / "out")
+    assert outcome.error.startswith("frcnn: no font was found for 고, 양, 이: ")
+    assert outcome.error.count("\n") == 1

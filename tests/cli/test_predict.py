@@ -57,3 +57,13 @@ def test_what_to_save_is_checked(run, model, photos):
     outcome = run("predict", model, photos, "--save", "pictures,voc")
     assert outcome.status == 2
     assert "voc" in outcome.error
+
+
+def test_letters_that_drawn_pictures_lack_are_told_of_once(run, photos, tmp_path, without_fonts):
+    save_model(build("tiny", ["고양이"]), tmp_path / "model.safetensors")
+    asked = ("predict", tmp_path / "model.safetensors", photos, "--out", tmp_path / "out", "--score", 0)
+    assert run(*asked, "--save", "json").error == ""
+    outcome = run(*asked)
+    assert outcome.status == 0
+    assert outcome.error.startswith("frcnn: no font was found for 고, 양, 이: ")
+    assert outcome.error.count("\n") == 1

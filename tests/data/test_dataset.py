@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from frcnn.data.convert import convert
-from frcnn.data.dataset import load_dataset, training_splits
+from frcnn.data.dataset import counted_as_in, load_dataset, training_splits
 from frcnn.errors import DataError
 
 CAT, DOG = ("cat", (1, 1, 20, 30)), ("dog", (11, 6, 40, 48))
@@ -316,3 +316,8 @@ class TestRealData:
             objects += sum(len(example.target.boxes) for example in dataset.examples)
             skipped += dataset.skipped_boxes
         assert (objects, skipped) == (4886, 2)
+
+
+def test_corners_are_counted_as_files_of_the_format_do() -> None:
+    assert counted_as_in("voc", (0, 10, 50, 40)) == (1, 11, 50, 40)
+    assert counted_as_in("coco", (0, 10, 50, 40)) == counted_as_in("yolo", (0, 10, 50, 40)) == (0, 10, 50, 40)

@@ -5,8 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from frcnn import evaluate
+from frcnn.data.pictures import ORIENTATION
 from frcnn.errors import DataError
 
 PUBLISHED = {
@@ -65,6 +67,28 @@ def test_no_picture_is_needed(truth, tmp_path):
     assert evaluate(write(tmp_path), truth, out=tmp_path / "out").result.per_class["cat"].voc_ap == 1
     assert (tmp_path / "out" / "report.html").is_file()
     assert not (tmp_path / "out" / "errors").exists()
+
+
+def test_a_picture_of_another_size_than_is_said_is_not_drawn(truth, tmp_path):
+    """As a person sees it: one that lies on its side has its boxes elsewhere."""
+    whole = json.loads(truth.read_text())
+    upright = {"file_name": "upright.jpg", "height": 40, "width": 80}
+    whole["images"] = [upright | {"id": 9}, upright | {"id": 10, "file_name": "turned.jpg"}]
+    whole["annotations"] += [item | {"id": 7 + item["id"], "image_id": 10} for item in whole["annotations"]]
+    truth.write_text(json.dumps(whole))
+    picture = Image.new("RGB", (80, 40))
+    picture.save(tmp_path / "upright.jpg")
+    exif = picture.getexif()
+    exif[ORIENTATION] = 6
+    picture.save(tmp_path / "turned.jpg", exif=exif)
+    evaluation = evaluate(write(tmp_path), truth, out=tmp_path / "out")
+    assert evaluation.misfits == (tmp_path / "turned.jpg",)
+    assert [path.name for path in (tmp_path / "out" / "errors").iterdir()] == ["TP_01_upright.jpg"]
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert "Pictures of another size than their annotations say, not drawn: 1 (turned.jpg)." in page
+    assert 'alt="Detected: cat' in page
+    assert page.count("<img") == 1
+    assert evaluate(write(tmp_path), truth).misfits == ()  # nothing is drawn, and no file read
 
 
 def test_a_threshold_leaves_out_what_is_below(truth, tmp_path):

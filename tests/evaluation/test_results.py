@@ -143,14 +143,24 @@ def test_the_table_shows_classes_means_and_losses() -> None:
         assert part in text.getvalue()
 
 
-def test_names_are_no_markup() -> None:
-    """A class may be called anything: rich would take [/x] for the end of something."""
-    names = ("[/x]", "[bold]cat[/bold]")
+def test_names_are_no_markup_and_no_orders() -> None:
+    """A class may be called anything: rich would take [/x] for the end of something, a terminal obey what escapes."""
+    names = ("[/x]", "[bold]cat[/bold]\x1b[2J")
     boxes = torch.tensor([[0.0, 0.0, 10.0, 10.0]])
     found = Detections(boxes, torch.tensor([0.9]), torch.tensor([1]), names)
     result = evaluate_detections([found], [Target(boxes, torch.tensor([0]))], names)
     console = Console(file=io.StringIO(), width=120)
     console.print(Evaluation(result, (found,), {}, 0.05, 0.25, skipped_boxes=2).to_table())
     said = console.file.getvalue()  # pyright: ignore[reportAttributeAccessIssue]
-    assert all(name in said for name in names)
+    assert all(name.replace("\x1b", r"\x1b") in said for name in names)
+    assert "\x1b" not in said
     assert "1 objects (2 bad boxes left out)" in said
+
+
+def test_a_class_is_no_formula(tmp_path: Path) -> None:
+    names = ("=1+1", "cat")
+    found = Detections(torch.zeros(0, 4), torch.zeros(0), torch.zeros(0, dtype=torch.long), names)
+    result = evaluate_detections([found], [Target(torch.zeros(0, 4), torch.zeros(0, dtype=torch.long))], names)
+    write_evaluation(tmp_path, Evaluation(result, (found,), {}, 0.05, 0.25))
+    rows = csv.reader((tmp_path / "per_class.csv").read_text().splitlines())
+    assert [row[0] for row in rows] == ["class", "'=1+1", "cat"]

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,13 @@ def test_csv_is_read_back():
     assert (rows[1]["suspicion"], rows[1]["score"]) == ("0.25", "0.75")
 
 
+def test_names_are_no_formulas():
+    odd = replace(suspect(1), picture=Path("=a.jpg"), annotation=Path("@x/a.xml"))
+    (row,) = csv.DictReader(io.StringIO(replace(found(0), suspects=(odd,)).to_csv(EN)))
+    assert (row["picture"], row["annotation"]) == ("'=a.jpg", "'@x/a.xml")
+    assert odd.as_row(EN)["picture"] == "=a.jpg"  # JSON has it as it is
+
+
 def test_csv_without_rows_has_a_head():
     assert found(0).to_csv(EN).startswith("rank,suspicion,kind,picture,annotation,object,line,")
     assert found(0).to_csv(EN).count("\n") == 1
@@ -72,3 +80,9 @@ def test_nothing_to_show():
     assert "No annotation is suspicious." in printed(found(0))
     assert "all but test" in printed(found(0, folds=2, split=None))
     assert "must not have been trained" not in printed(found(0, folds=2))
+
+
+def test_all_names_of_classes():
+    assert found(0).class_names() == set()
+    renamed = replace(suspect(2), proposed=Detection(BOX, 0.5, "eel"))
+    assert replace(found(0), suspects=(replace(suspect(1), proposed=None), renamed)).class_names() == {NAME, "eel"}

@@ -13,7 +13,7 @@ from rich.console import Console
 from frcnn.config import load_preset, to_toml
 from frcnn.data.dataset import load_dataset, training_splits
 from frcnn.data.sample import write_sample
-from frcnn.errors import ConfigError, UsageError
+from frcnn.errors import ConfigError, DataError, UsageError
 from frcnn.structures import Detections
 from frcnn.suspects import folds
 from frcnn.suspects.folds import cross_validated, fold_of_each, recipe_of, write_fold
@@ -43,6 +43,12 @@ class TestRecipe:
         assert (recipe.preset, recipe.is_run) == ("tiny", True)
         train = recipe.config.train
         assert (train.seed, train.steps, train.patience, train.trackers) == (5, 7, 0, ())
+
+    @pytest.mark.parametrize("asked", ["data.validation=.5", "train.patience = 3", "train.trackers=[]"])
+    def test_what_folds_decide_cannot_be_asked_for(self, asked):
+        key = asked.partition("=")[0].strip()
+        with pytest.raises(UsageError, match=rf"^--set {key}: --folds decides it \({key}=.*\): leave it out$"):
+            recipe_of("tiny", ["train.steps=7", asked])
 
     def test_what_is_not_known_is_said(self, tmp_path):
         with pytest.raises(UsageError, match=r"there is no .*config.toml: name a model in its run's folder"):
@@ -172,6 +178,23 @@ def test_more_parts_than_pictures_are_refused(voc_set, tmp_path):
     dataset = load_dataset([voc_set], "trainval")
     with pytest.raises(UsageError, match="only 4 pictures"):
         cross_validated(dataset, recipe_of("tiny", []), 5, tmp_path, lambda *_: [], "cpu", Console())
+
+
+@pytest.mark.parametrize("part", ["train", "test"])
+def test_a_picture_that_cannot_be_read_is_named_as_its_own_set_has_it(voc_set, tmp_path, pretended, monkeypatch, part):
+    dataset = load_dataset([voc_set], "trainval")
+
+    def fail(*arguments, **_options):
+        data = tmp_path.glob("out/folds-*/1/data") if part == "train" else [arguments[1].examples[0].picture.parents[1]]
+        broken = min(next(iter(data)).glob(f"{part}/*.jpg"))
+        raise DataError(f"{broken}: is no picture")
+
+    if part == "train":
+        monkeypatch.setattr(folds, "train", fail)
+    with pytest.raises(DataError) as caught:
+        cross_validated(dataset, recipe_of("tiny", []), 2, tmp_path / "out", fail, "cpu", Console(file=io.StringIO()))
+    first = int(np.flatnonzero((fold_of_each(4, 2) == 0) == (part == "test"))[0])
+    assert str(caught.value) == f"{dataset.picture(first)}: is no picture"
 
 
 @pytest.mark.slow

@@ -66,6 +66,8 @@ def test_page_and_table(model, data, tmp_path, sees):
     rows = list(csv.DictReader(io.StringIO((tmp_path / "new" / "out" / "suspects.csv").read_text())))
     assert rows[0]["annotation"] == str(data / "Annotations" / "b.xml")
     assert len(rows) == len(found.suspects)
+    for whose in ("annotated", "proposed"):  # the one as its XML has it, the other so that it can be put there
+        assert tuple(float(rows[0][f"{whose}_{corner}"]) for corner in ("x1", "y1", "x2", "y2")) == AS_WRITTEN
 
 
 def test_no_more_rows_than_asked_for_and_nothing_written(model, data, sees, monkeypatch, tmp_path):

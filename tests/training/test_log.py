@@ -144,6 +144,12 @@ class TestDisplay:
             display.say(message)
         assert message + "\n" in shown.getvalue()
 
+    def test_a_terminal_obeys_no_message(self) -> None:
+        console, shown = self.screen(terminal=False)
+        with Display(40, console) as display:
+            display.say("new: cat\x1b[2J")
+        assert shown.getvalue() == "new: cat\\x1b[2J\n"
+
     def test_the_validation_has_a_bar_until_its_last_picture(self) -> None:
         console, shown = self.screen(terminal=True)
         with Display(40, console) as display:

@@ -25,6 +25,12 @@ def test_with_nothing_held_out_there_are_curves_alone(voc_set, tmp_path):
     assert not page.all("img")
 
 
+def test_letters_that_its_pictures_lack_are_told_of(make_voc, tmp_path, without_fonts):
+    pictures = {name: [("고양이", (1, 1, 40, 40))] for name in "abcd"}
+    said = run(make_voc(pictures, {"train": "abc", "val": "d"}), tmp_path / "run", "train.epochs=1")
+    assert said.count("no font was found for 고, 양, 이: ") == 1
+
+
 @pytest.mark.parametrize(("error", "words"), [(RuntimeError("no\nroom"), "no room"), (MemoryError(), "MemoryError")])
 def test_a_failure_is_said_in_a_line_and_the_training_is_done(voc_set, tmp_path, monkeypatch, error, words):
     def fails(*_: object) -> None:

@@ -14,7 +14,7 @@ from frcnn.cli.arguments import (
     PrecisionOption,
     ReindexOption,
 )
-from frcnn.cli.errors import FAILED, one_line_errors
+from frcnn.cli.errors import FAILED, complain, one_line_errors
 from frcnn.interrupts import leaving_at_once
 
 Format = Literal["voc", "coco", "yolo"]
@@ -223,6 +223,7 @@ def suspects(
             from rich.console import Console
 
             from frcnn.data.dataset import open_sets
+            from frcnn.drawing import describe_undrawable
             from frcnn.suspects.run import find_suspects
             from frcnn.suspects.words import words
 
@@ -247,3 +248,5 @@ def suspects(
             typer.echo(json.dumps(found.to_dict(words(language)), indent=1))
         else:
             Console().print(found.to_console(words(language)))
+        if lacking := describe_undrawable(found.class_names()):
+            complain(lacking)

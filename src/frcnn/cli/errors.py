@@ -14,6 +14,7 @@ import typer
 from frcnn.errors import FrcnnError, Terminated, UsageError
 from frcnn.interrupts import INTERRUPTED, TERMINATED
 from frcnn.mismatch import explain_mismatch
+from frcnn.naming import visible
 
 OUT_OF_MEMORY = ("DefaultCPUAllocator", "alloc_cpu", "out of memory")  # torch says it with a RuntimeError
 FAILED, WRONG_USAGE = 1, 2
@@ -38,14 +39,14 @@ def one_line_errors(debug: bool) -> Iterator[None]:
 def complain(line: str) -> None:
     """One line, whatever it was before, on standard error."""
     parts = filter(None, map(str.strip, line.splitlines()))  # blanks within a line may be those of a file's name
-    sys.stderr.write(f"frcnn: {' '.join(parts)}\n")
+    sys.stderr.write(f"frcnn: {visible(' '.join(parts))}\n")
 
 
 def tell_torchrun(line: str) -> None:
     """It ends with a report on the first process that has failed: there the line stands in place of a traceback."""
     file = os.environ.get("TORCHELASTIC_ERROR_FILE")
     if file is not None:
-        message = {"message": f"frcnn: {line}", "extraInfo": {"timestamp": str(int(time.time()))}}
+        message = {"message": f"frcnn: {visible(line)}", "extraInfo": {"timestamp": str(int(time.time()))}}
         with suppress(OSError):
             Path(file).write_text(json.dumps({"message": message}), encoding="utf-8")
 

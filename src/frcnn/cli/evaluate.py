@@ -14,7 +14,7 @@ from frcnn.cli.arguments import (
     ReindexOption,
     ScoreOption,
 )
-from frcnn.cli.errors import one_line_errors
+from frcnn.cli.errors import complain, one_line_errors
 from frcnn.interrupts import leaving_at_once
 
 EXAMPLE = "Example: frcnn evaluate runs/voc/best.safetensors --data VOCdevkit/VOC2007 --out runs/voc/evaluation"
@@ -55,6 +55,7 @@ def evaluate(
 
             from frcnn import evaluate as run
             from frcnn.data.dataset import open_sets
+            from frcnn.drawing import describe_undrawable
             from frcnn.progress import progress_bar
 
         if reindex:
@@ -79,3 +80,7 @@ def evaluate(
             Console().print(evaluation.to_table())
             if out is not None:
                 typer.echo(f"Look at {out / 'report.html'}")
+        if evaluation.misfits:
+            complain(evaluation.describe_misfits())
+        if out is not None and (lacking := describe_undrawable(evaluation.result.per_class)):
+            complain(lacking)

@@ -34,6 +34,7 @@ def predict(
         with leaving_at_once():
             import json
 
+            from frcnn.drawing import describe_undrawable
             from frcnn.predict import predict as run
 
         predictions = run(
@@ -48,6 +49,9 @@ def predict(
             progress=True,
         )
         typer.echo(json.dumps(predictions.to_dict(), indent=1) if as_json else predictions.summary())
+        found = (detections for path, detections in predictions.detections.items() if path in predictions.drawn)
+        if lacking := describe_undrawable(one.class_name for detections in found for one in detections):
+            complain(lacking)
         for problem in predictions.problems:
             complain(problem)
         if predictions.problems:

@@ -12,7 +12,7 @@ from jaxtyping import Int
 from frcnn.data.box_faults import explain_fault
 from frcnn.data.examples import Chosen, Example, Examples, area_of
 from frcnn.data.held_out import divide, joined
-from frcnn.data.index import NO_ANNOTATION, NO_PICTURE, UNREADABLE, Index
+from frcnn.data.index import NO_ANNOTATION, NO_PICTURE, UNREADABLE, Index, Kind
 from frcnn.data.index_file import open_index
 from frcnn.data.pictures import read_size
 from frcnn.data.recognise import find_sources
@@ -217,10 +217,14 @@ def _complain_of_object(one: OpenSet, number: int, of_picture: int, new_ids: Num
 
 def as_written(index: Index, row: int) -> tuple[float, float, float, float]:
     """A box in the numbers that its file has: VOC's corners, COCO's corner and size, corners in pixels for YOLO."""
-    x1, y1, x2, y2 = index.boxes[row].tolist()
-    if index.kind == "voc":
-        return x1 + 1, y1 + 1, x2, y2
+    x1, y1, x2, y2 = counted_as_in(index.kind, index.boxes[row].tolist())
     return (x1, y1, x2 - x1, y2 - y1) if index.kind == "coco" else (x1, y1, x2, y2)
+
+
+def counted_as_in(kind: Kind, box: Sequence[float]) -> tuple[float, float, float, float]:
+    """Half-open corners as files of a format count them: VOC's call the first pixel 1, and name the last one inside."""
+    x1, y1, x2, y2 = box
+    return (x1 + 1, y1 + 1, x2, y2) if kind == "voc" else (x1, y1, x2, y2)
 
 
 def _unknown(number: int, name: str, names: Sequence[str]) -> str:

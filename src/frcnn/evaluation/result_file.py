@@ -5,7 +5,9 @@ from itertools import pairwise
 from pathlib import Path
 
 from frcnn.data.dataset import BadBoxes, Dataset, OpenSet, load_dataset, open_sets
+from frcnn.data.examples import Example
 from frcnn.data.index import NO_IDENTITY
+from frcnn.data.pictures import read_size
 from frcnn.errors import DataError
 from frcnn.evaluation.analysis import analyse
 from frcnn.evaluation.average_precision import evaluate_detections
@@ -44,6 +46,19 @@ def evaluate_result_file(
         analysis=analyse(found, targets, dataset.class_names, dataset.areas(), threshold_shown(score_threshold)),
     )
     return Evaluated(dataset, evaluation, split)
+
+
+def of_another_size(dataset: Dataset) -> tuple[Path, ...]:
+    """The pictures that a person sees in another size than the data set says, so that boxes would lie elsewhere."""
+    return tuple(example.picture for example in dataset.examples if _size(example) not in (None, example.size))
+
+
+def _size(example: Example) -> tuple[int, int] | None:
+    """(height, width) of the file; None without one."""
+    try:
+        return read_size(example.picture)
+    except DataError:
+        return None
 
 
 def _require_one_meaning(path: Path, one: OpenSet, dataset: Dataset) -> None:

@@ -1,7 +1,5 @@
 """What an evaluation found: kept, and written as metrics.json, per_class.csv and two pictures."""
 
-import csv
-import io
 import json
 import math
 from collections.abc import Mapping
@@ -12,16 +10,17 @@ from typing import Any
 from PIL import Image
 from rich import box
 from rich.console import Group
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from frcnn.csv_text import as_csv
 from frcnn.evaluation.analysis import Analysis
 from frcnn.evaluation.average_precision import ClassResult, VocResult
 from frcnn.evaluation.plots import draw_confusion, draw_curves
 from frcnn.evaluation.proposal_recall import ProposalRecall
 from frcnn.evaluation.summary import summary, three_digits
 from frcnn.files import make_folder, write_text, written_whole
+from frcnn.naming import counted, some_names, visible
 from frcnn.structures import Detections
 
 Row = dict[str, float | int | None]
@@ -57,6 +56,7 @@ class Evaluation:
     skipped_boxes: int = 0  # bad boxes of the data set that were left out, where that was asked for
     analysis: Analysis | None = None  # None where VOC's figures alone were asked for
     proposal_recall: ProposalRecall | None = None
+    misfits: tuple[Path, ...] = ()  # pictures that could not be drawn, being of another size than is said of them
 
     @property
     def images(self) -> int:
@@ -104,8 +104,16 @@ class Evaluation:
             table.add_column(heading, footer=_shown(footers.get(key, "")), justify="right")
         rows = self.class_rows()
         for name, _ in ranked(self.result):
-            table.add_row(escape(name), *(_shown(rows[name][key]) for key in columns))
+            table.add_row(Text(visible(name)), *(_shown(rows[name][key]) for key in columns))
         return Group(Text(self._title()), table, Text("\n".join(self._lines())))
+
+    def describe_misfits(self) -> str:
+        """In a line; empty where there are none."""
+        if not self.misfits:
+            return ""
+        pictures = f"{counted(len(self.misfits), 'picture')} ({some_names([path.name for path in self.misfits])})"
+        are, their = ("is", "its annotation says") if len(self.misfits) == 1 else ("are", "their annotations say")
+        return f"{pictures} {are} not of the size that {their}, and not drawn: frcnn data check tells such pictures"
 
     def _means(self) -> Row:
         means: Row = {"voc07_ap": self.result.voc07_map, "voc_ap": self.result.voc_map}
@@ -164,11 +172,8 @@ def class_row(result: ClassResult) -> Row:
 
 
 def _per_class_csv(rows: Mapping[str, Row]) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("class", *next(iter(rows.values()), {})))
-    writer.writerows((name, *row.values()) for name, row in rows.items())  # None becomes an empty cell
-    return text.getvalue()
+    columns = ("class", *next(iter(rows.values()), {}))
+    return as_csv(columns, ((name, *row.values()) for name, row in rows.items()))
 
 
 def _write_picture(path: Path, picture: Image.Image) -> None:

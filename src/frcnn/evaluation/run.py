@@ -21,7 +21,7 @@ from frcnn.evaluation.proposal_recall import RecallTally, counts_up_to
 from frcnn.evaluation.reporting.evaluated import Evaluated
 from frcnn.evaluation.reporting.report import run_of, write_results
 from frcnn.evaluation.reporting.texts import texts
-from frcnn.evaluation.result_file import evaluate_result_file
+from frcnn.evaluation.result_file import evaluate_result_file, of_another_size
 from frcnn.evaluation.results import Evaluation
 from frcnn.files import file_in_the_way, require_writable
 from frcnn.model.detector import FasterRCNN
@@ -80,6 +80,8 @@ def evaluate(
     if isinstance(model, (str, Path)) and Path(model).suffix.lower() == ".json":
         evaluated = evaluate_result_file(Path(model), paths, split, score_threshold, bad_boxes)
         if out is not None:
+            misfits = of_another_size(evaluated.dataset)  # what a model looks at has been found to fit
+            evaluated = replace(evaluated, evaluation=replace(evaluated.evaluation, misfits=misfits))
             write_results(Path(out), evaluated, language=language)
         return evaluated.evaluation
     where = choose_device(device)

@@ -1,7 +1,5 @@
 """What was found in a data set: the suspects, and what they were found with; as rows, as a table, in words."""
 
-import csv
-import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +9,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from frcnn.csv_text import as_csv
 from frcnn.naming import printable
 from frcnn.suspects.suspect import Suspect
 from frcnn.texts import Texts
@@ -30,6 +29,11 @@ class Suspects:
     pictures: int
     objects: int  # not counting those that cannot be suspected: difficult ones and crowds
     page: Path | None = None  # where it was written
+
+    def class_names(self) -> set[str]:
+        """All that are named."""
+        both = (one for suspect in self.suspects for one in (suspect.annotated, suspect.proposed))
+        return {one.class_name for one in both if one is not None}
 
     def lines(self, say: Texts) -> list[str]:
         """What was compared, and how far it may be trusted."""
@@ -58,11 +62,7 @@ class Suspects:
 
     def to_csv(self, say: Texts) -> str:
         """A row a suspect; what there is not is an empty cell."""
-        text = io.StringIO()
-        writer = csv.DictWriter(text, list(_NOBODY.as_row(say)), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(suspect.as_row(say) for suspect in self.suspects)
-        return text.getvalue()
+        return as_csv(list(_NOBODY.as_row(say)), (suspect.as_row(say).values() for suspect in self.suspects))
 
     def to_console(self, say: Texts) -> Group:
         """What was compared, the first ones, and where all of them are."""

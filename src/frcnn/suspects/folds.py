@@ -7,8 +7,10 @@ import hashlib
 import itertools
 import math
 import random
+import re
 import shutil
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,6 +54,7 @@ class Recipe:
 
 def recipe_of(model: str | Path, overrides: Sequence[str]) -> Recipe:
     """That of a preset, or of the run that a model file lies in. Raises UsageError where it is not known."""
+    _require_free(overrides)
     asked = (*overrides, *ALWAYS)
     if str(model) in preset_names() and not Path(model).exists():
         return Recipe(str(model), override(load_preset(str(model)), asked), False, asked)
@@ -63,6 +66,15 @@ def recipe_of(model: str | Path, overrides: Sequence[str]) -> Recipe:
         )
     config = load_config(path)
     return Recipe(config.preset, override(config, asked), True, asked)
+
+
+def _require_free(overrides: Sequence[str]) -> None:
+    """Raises UsageError for a setting that is not anyone's to choose."""
+    decided = {setting.partition("=")[0]: setting for setting in ALWAYS}
+    for asked in overrides:
+        key = asked.partition("=")[0].strip()
+        if key in decided:
+            raise UsageError(f"--set {key}: --folds decides it ({decided[key]}): leave it out")
 
 
 def fold_of_each(pictures: int, folds: int) -> Int[np.ndarray, " P"]:
@@ -93,10 +105,21 @@ def cross_validated(
         )
         console.print(said, highlight=False)
         data = write_fold(dataset, part_of == fold, own / "data")
-        model = _trained(data, own / "run", recipe, device, console)
-        found = detect(load_model(model), load_dataset([data], "test", bad_boxes="skip"))
+        with _pictures_named_as_in(dataset, data):
+            model = _trained(data, own / "run", recipe, device, console)
+            found = detect(load_model(model), load_dataset([data], "test", bad_boxes="skip"))
         detections |= dict(zip(left_out.tolist(), found, strict=True))
     return [detections[number] for number in range(len(dataset))]
+
+
+@contextmanager
+def _pictures_named_as_in(dataset: Dataset, copies: Path) -> Iterator[None]:
+    """Nobody but us knows of the copies that `write_fold` has made: errors tell of the pictures themselves."""
+    copy = re.compile(rf"{re.escape(str(copies))}[/\\](?:train|test)[/\\](\d{{8}})\.\w+")
+    try:
+        yield
+    except FrcnnError as error:
+        raise type(error)(copy.sub(lambda found: str(dataset.picture(int(found[1]))), str(error))) from error
 
 
 def write_fold(dataset: Dataset, left_out: Bool[np.ndarray, " P"], folder: Path) -> Path:

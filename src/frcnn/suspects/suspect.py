@@ -8,7 +8,9 @@ from typing import Any, Literal, NamedTuple
 import torch
 from torchvision.ops import box_area
 
-from frcnn.data.dataset import Dataset
+from frcnn.data.dataset import Dataset, counted_as_in
+from frcnn.data.examples import Examples
+from frcnn.data.index import Kind as Format
 from frcnn.structures import Detection, Detections
 from frcnn.suspects.evidence import NOTHING
 from frcnn.suspects.places import Place, place_of
@@ -46,6 +48,7 @@ class Suspect:
     annotation: Path
     annotated: Annotated | None  # None where nothing is annotated
     proposed: Detection | None  # None where nothing was detected
+    format: Format = "coco"  # of the data set: corners are told as its files count them
 
     @property
     def remedy(self) -> Remedy:
@@ -78,8 +81,8 @@ class Suspect:
             "annotation_id": place.identity,
             "annotated_class": None if annotated is None else annotated.class_name,
             "proposed_class": None if proposed is None else proposed.class_name,
-            **_corners("annotated", annotated),
-            **_corners("proposed", proposed),
+            **_corners("annotated", annotated, self.format),
+            **_corners("proposed", proposed, self.format),
             "score": None if proposed is None else round(proposed.score, 4),
             "remedy": self.remedy_in_words(say),
         }
@@ -113,7 +116,13 @@ def _suspect(rank: int, one: Suspicion, found: Detections, dataset: Dataset) -> 
         annotation=example.annotation,
         annotated=None if one.object == NOTHING else _annotated(dataset, one.picture, one.object),
         proposed=None if one.found == NOTHING else found[one.found],
+        format=_format(dataset, one.picture),
     )
+
+
+def _format(dataset: Dataset, picture: int) -> Format:
+    examples = dataset.examples
+    return examples.rows_of(picture)[0].kind if isinstance(examples, Examples) else "coco"
 
 
 def _annotated(dataset: Dataset, picture: int, row: int) -> Annotated:
@@ -122,6 +131,8 @@ def _annotated(dataset: Dataset, picture: int, row: int) -> Annotated:
     return Annotated(row, place_of(dataset, picture, row), name, target.boxes[row].tolist())
 
 
-def _corners(whose: str, one: Annotated | Detection | None) -> dict[str, float | None]:
-    corners = [None] * len(CORNERS) if one is None else [round(corner, 2) for corner in one.box]
-    return {f"{whose}_{name}": corner for name, corner in zip(CORNERS, corners, strict=True)}
+def _corners(whose: str, one: Annotated | Detection | None, format: Format) -> dict[str, float | None]:
+    if one is None:
+        return dict.fromkeys(f"{whose}_{name}" for name in CORNERS)
+    corners = counted_as_in(format, one.box)
+    return {f"{whose}_{name}": round(corner, 2) for name, corner in zip(CORNERS, corners, strict=True)}

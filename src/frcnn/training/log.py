@@ -16,6 +16,7 @@ from frcnn.config import Config
 from frcnn.errors import DiskError
 from frcnn.evaluation.history import read_metrics
 from frcnn.files import write_text
+from frcnn.naming import visible
 from frcnn.training.checkpoint import Progress
 from frcnn.training.trackers import Trackers
 
@@ -104,7 +105,7 @@ class Display:
 
     def say(self, message: str) -> None:
         """A line that stays, above the bar."""
-        self.console.print(message, highlight=False, markup=False, emoji=False, soft_wrap=True)
+        self.console.print(visible(message), highlight=False, markup=False, emoji=False, soft_wrap=True)
 
     def beside(self, title: str, total: int) -> Callable[[int], None]:
         """A second bar for what goes on between steps; call it with the number of pictures done."""

@@ -1,5 +1,6 @@
 """What a training leaves for people when it has come to its end: report.html."""
 
+from frcnn.drawing import describe_undrawable
 from frcnn.evaluation.reporting.evaluated import Evaluated
 from frcnn.evaluation.reporting.report import NAME, write_report
 from frcnn.evaluation.run import evaluate_model
@@ -21,6 +22,8 @@ def leave_report(run: Training, display: Display) -> None:
         display.say(f"{run.out / NAME}: could not be written: {' '.join(str(error).split()) or type(error).__name__}")
     else:
         display.say(f"Look at {path}")
+        if run.validation is not None and (lacking := describe_undrawable(run.train.class_names)):
+            display.say(lacking)
 
 
 def _held_out(run: Training, display: Display) -> Evaluated | None:

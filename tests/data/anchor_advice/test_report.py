@@ -131,6 +131,18 @@ class TestDescribe:
         assert line.count("(x.jpg)") == 5
         assert line.endswith("; 6 of other classes.")
 
+    def test_names_are_no_orders_to_a_terminal(self):
+        groups = (Group("class", "cat\x1b[2J", 4, 52.0, 40.4, (0.5, 0.5, 0.25)),)
+        advice = replace(
+            FINE,
+            groups=groups,
+            groups_as_advised=groups,
+            unreached=(Unreached("cat\x1b[2J", 3, 9, ("x\x1b.jpg",)),),
+        )
+        assert r"cat\x1b[2J 3 of 9 (x\x1b.jpg)" in next(advice.describe())
+        assert r"cat\x1b[2J" in printed(advice)
+        assert "\x1b" not in printed(advice)
+
     def test_all_is_well(self):
         assert list(replace(FINE, unreached=()).describe()) == [
             "The anchors of tiny suit these objects as they are: nothing that was tried is clearly better."

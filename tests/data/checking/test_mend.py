@@ -56,6 +56,13 @@ class TestEveryFormat:
             assert all(a.target.class_ids.tolist() == b.target.class_ids.tolist() for a, b in pairs)
 
 
+def test_a_file_is_no_formula_in_what_tells_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    next(iter(VOC_PLANTS.values()))(write_voc(Path("=set")), name_of(2))
+    mend(Path("=set"), Path("copy"))
+    assert [row["file"][:5] for row in log(Path("copy"))] == ["'=set"]
+
+
 class TestFolders:
     def test_several_sets_go_beside_one_another(self, tmp_path: Path) -> None:
         first, second = write_voc(tmp_path / "a/VOC"), write_voc(tmp_path / "b/VOC", {"train": [50, 51]})

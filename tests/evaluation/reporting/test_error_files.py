@@ -5,7 +5,7 @@ from PIL import Image
 from small_reports import an_evaluated
 
 from frcnn.errors import FrcnnError
-from frcnn.evaluation.reporting.error_files import LONGEST_STEM, write_error_pictures
+from frcnn.evaluation.reporting.error_files import write_error_pictures
 
 NAMES = [
     "FN_missed_01_1.jpg",
@@ -60,14 +60,17 @@ def test_without_pictures_there_is_no_folder(tmp_path) -> None:
     assert not (tmp_path / "errors").exists()
 
 
-def test_a_long_name_is_cut(tmp_path) -> None:
+@pytest.mark.parametrize(
+    ("letters", "kept"), [("사" * 80, "사" * 60), ("😀" * 60, "😀" * 45), ("ab" + "사" * 80, "ab" + "사" * 59)]
+)
+def test_a_name_that_is_long_in_bytes_is_cut_behind_a_letter(tmp_path, letters: str, kept: str) -> None:
     evaluated = an_evaluated(tmp_path / "data")
     example = evaluated.dataset.examples[4]
-    long = example.picture.with_name("사" * 80 + ".png")  # as long as a file system takes
+    long = example.picture.with_name(f"{letters}.png")  # as long as a file system takes
     example.picture.rename(long)
     object.__setattr__(example, "picture", long)
     write_error_pictures(tmp_path / "errors", evaluated.judged)
-    assert f"FP_background_01_{'사' * LONGEST_STEM}.jpg" in names(tmp_path / "errors")
+    assert f"FP_background_01_{kept}.jpg" in names(tmp_path / "errors")
 
 
 def test_a_disk_that_refuses_is_named(tmp_path) -> None:

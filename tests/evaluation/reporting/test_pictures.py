@@ -118,9 +118,16 @@ def test_a_picture_that_is_not_there_is_left_out(pictures) -> None:
     assert [one.name for one in drawn([pictures.picture(n) for n in (DUPLICATE, CLASS)], None, EN)] == ["2.png"]
 
 
+def test_a_picture_of_another_size_is_left_out(pictures) -> None:
+    example = pictures.dataset.examples[DUPLICATE]
+    Image.new("RGB", (48, 64)).save(example.picture)
+    assert draw(pictures.picture(DUPLICATE)) is None
+
+
 def test_large_pictures_are_made_smaller(tmp_path, pictures) -> None:
-    path = pictures.dataset.examples[EMPTY].picture
-    Image.new("RGB", (1600, 800)).save(path)
+    example = pictures.dataset.examples[EMPTY]
+    Image.new("RGB", (1600, 800)).save(example.picture)
+    object.__setattr__(example, "size", (800, 1600))
     image = draw(pictures.picture(EMPTY))
     assert image is not None
     assert image.size == (PICTURE_SIDE, PICTURE_SIDE // 2)

@@ -15,6 +15,7 @@ from torch import Tensor
 from frcnn.config import Config
 from frcnn.data.anchor_advice.shares import EASY, GOOD, Group, Unreached, bounds, reached
 from frcnn.data.anchor_fit import AnchorFit
+from frcnn.naming import visible
 
 FINE = 0.9  # share of objects that an anchor reaches easily, from which what cannot be bettered is called good
 FEW_OBJECTS = 100  # below, what fits them may not fit others
@@ -156,7 +157,8 @@ class AnchorAdvice:
             named.append(f"{others:,} of other classes")
         count = sum(each.unreached for each in self.unreached)
         share = f"{count:,} of {len(self.now.fit):,} objects"
-        return f"No anchor reaches IoU {self.now.config.model.rpn.negative_below:g} with {share}: {'; '.join(named)}."
+        names = visible("; ".join(named))
+        return f"No anchor reaches IoU {self.now.config.model.rpn.negative_below:g} with {share}: {names}."
 
     def _objects_table(self) -> Table:
         names = ("objects", "px", "seen px", *(f"IoU {bound:g}" for bound in bounds(self.now.config.model.rpn)))
@@ -166,7 +168,7 @@ class AnchorAdvice:
             if self.suggestions:
                 shares = [f"{one} → {_percent(other)}" for one, other in zip(shares, then.reached, strict=True)]
             sizes = (f"{group.size:.0f}", f"{group.size_seen:.0f}")
-            table.add_row(escape(group.name), f"{group.objects:,}", *sizes, *shares)
+            table.add_row(Text(visible(group.name)), f"{group.objects:,}", *sizes, *shares)
         return table
 
     def _trials_table(self) -> Table:

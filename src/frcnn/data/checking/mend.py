@@ -1,11 +1,11 @@
 """A mended copy of data sets in a new folder; the originals are never touched."""
 
-import csv
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from frcnn.csv_text import as_csv
 from frcnn.data.checking.check import Report, examine_paths, report_on
 from frcnn.data.checking.class_rules import misspelt_classes
 from frcnn.data.checking.examination import Examination, ExaminedSet
@@ -132,12 +132,9 @@ def _folders(sets: Sequence[ExaminedSet], target: Path) -> list[Path]:
 
 
 def _write_log(path: Path, deeds: Sequence[Deed]) -> None:
-    with path.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(("file", "line", "kind", "done", "what"))
-        for deed in deeds:
-            done = "yes" if deed.done else "no"
-            writer.writerow((deed.file, "" if deed.line is None else deed.line, deed.kind, done, deed.what))
+    rows = ((str(deed.file), deed.line, deed.kind, "yes" if deed.done else "no", deed.what) for deed in deeds)
+    text = as_csv(("file", "line", "kind", "done", "what"), rows)
+    path.write_text(text, encoding="utf-8", errors="surrogateescape")
 
 
 def _checked(folder: Path, examination: Examination) -> Report:

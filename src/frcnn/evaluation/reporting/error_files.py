@@ -6,10 +6,10 @@ from frcnn.cropping import jpeg
 from frcnn.evaluation.error_types import Verdict
 from frcnn.evaluation.reporting.judged import KINDS, MISSED, Judged
 from frcnn.evaluation.reporting.pictures import draw
-from frcnn.files import make_folder, written_whole
+from frcnn.files import beginning_of_name, make_folder, written_whole
 
 MOST_FILES = 10  # of each kind
-LONGEST_STEM = 60  # letters of the picture's own name
+LONGEST_STEM = 180  # bytes of the picture's own name: 60 letters of Hangul
 OF_EARLIER_TIMES = ("TP_[0-9][0-9]_*.jpg", "FP_*_[0-9][0-9]_*.jpg", "FN_*_[0-9][0-9]_*.jpg")
 
 
@@ -33,7 +33,6 @@ def _write(folder: Path, title: str, kind: str | None, judged: Judged, numbers: 
         image = draw(picture, kind or Verdict.RIGHT.key)
         if image is not None:
             make_folder(folder)
-            with written_whole(
-                folder / f"{title}_{place:02}_{picture.example.picture.stem[:LONGEST_STEM]}.jpg"
-            ) as aside:
+            stem = beginning_of_name(picture.example.picture.stem, LONGEST_STEM)
+            with written_whole(folder / f"{title}_{place:02}_{stem}.jpg") as aside:
                 aside.write_bytes(jpeg(image))

@@ -14,6 +14,7 @@ from frcnn.evaluation.reporting.pictures import DrawnPicture, drawn
 from frcnn.evaluation.reporting.tables import class_table, coco_rows, error_table, recall_table, three_digits
 from frcnn.evaluation.reporting.training_values import Named
 from frcnn.evaluation.results import Evaluation
+from frcnn.naming import some_names
 from frcnn.texts import Texts
 
 WORST_PICTURES = 6  # of each kind of error
@@ -100,6 +101,9 @@ def _evaluated(evaluation: Evaluation, say: Texts) -> str:
         parts.append(say("quality.score", threshold=f"{evaluation.score_threshold:g}"))
     if evaluation.skipped_boxes:
         parts.append(say("quality.skipped", number=f"{evaluation.skipped_boxes:,}"))
+    if evaluation.misfits:
+        names = some_names([path.name for path in evaluation.misfits])
+        parts.append(say("quality.misfits", number=f"{len(evaluation.misfits):,}", names=names))
     return " ".join(parts)
 
 

@@ -44,19 +44,21 @@ class DrawnPicture:
 
 
 def drawn(pictures: Sequence[JudgedPicture], kind: str | None, say: Texts) -> list[DrawnPicture]:
-    """The pictures whose files can be read; the errors of `kind` are on top, and named."""
+    """The pictures that can be drawn; the errors of `kind` are on top, and named."""
     found = [(picture, draw(picture, kind)) for picture in pictures]
     return [_told(picture, image, kind, say) for picture, image in found if image is not None]
 
 
 def draw(picture: JudgedPicture, kind: str | None = None) -> Image.Image | None:
-    """Detections in the colour of their verdict, objects dashed, those of `kind` on top; None without a file.
+    """Detections in the colour of their verdict, objects dashed, those of `kind` on top; None where it cannot be.
 
     Scaled first, drawn then: lines and letters are as crisp in a small picture as in a large one.
     """
     try:
         image = read_picture(picture.example.picture)
     except DataError:  # a result file is evaluated without pictures
+        return None
+    if image.size != picture.example.size[::-1]:  # boxes would lie elsewhere, see `of_another_size`
         return None
     scale = min(PICTURE_SIDE / max(image.size), LARGEST_ENLARGEMENT)
     width, height = (max(1, round(side * scale)) for side in image.size)
