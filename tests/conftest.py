@@ -33,7 +33,7 @@ def _indices_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> None:
 @pytest.fixture
 def without_fonts(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A system that has none for other scripts."""
-    monkeypatch.setattr(drawing, "WIDE_SCRIPT_FONTS", ())
+    monkeypatch.setattr(drawing, "SYSTEM_FONTS", ())
     drawing.label_font.cache_clear()
     yield
     drawing.label_font.cache_clear()

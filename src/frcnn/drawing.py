@@ -25,7 +25,10 @@ PALETTE: tuple[Colour, ...] = (  # far apart in hue and lightness, so that the f
 )  # fmt: skip
 LONGEST_NAME = 40  # letters that a label shows: a longer one would hide the picture
 GOLDEN_RATIO = 0.618034  # steps of it round the hues come never near an earlier one
-WIDE_SCRIPT_FONTS = ("NotoSansCJK-Regular.ttc", "NanumGothic.ttf", "AppleSDGothicNeo.ttc", "malgun.ttf", "msyh.ttc")
+SYSTEM_FONTS = (  # the last two have the accents, Greek and Cyrillic that Pillow's own lacks
+    "NotoSansCJK-Regular.ttc", "NanumGothic.ttf", "AppleSDGothicNeo.ttc", "malgun.ttf", "msyh.ttc",
+    "DejaVuSans.ttf", "arial.ttf",
+)  # fmt: skip
 NO_LETTER = "\U0010ffff"  # no font has it: what it looks like is the square for what is not there
 
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
@@ -205,8 +208,8 @@ def fitted(text: str, font: Font, width: int) -> str:
 
 @cache
 def label_font(size: int, plain: bool = True) -> Font:
-    """Pillow's own outlines, which are Latin; for other scripts a font of the system, where one is found."""
-    for name in () if plain else WIDE_SCRIPT_FONTS:
+    """Pillow's own outlines, which are plain Latin; for other letters a font of the system, where one is found."""
+    for name in () if plain else SYSTEM_FONTS:
         try:
             return ImageFont.truetype(name, size)
         except OSError:  # not installed
