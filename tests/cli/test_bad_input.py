@@ -19,7 +19,7 @@ WHOLE = {
     "c": [],
     "d": [("dog", (2, 3, 60, 44))],
 }
-SPLITS = {"train": ["a", "b"], "val": ["c", "d"], "trainval": ["a", "b", "c", "d"], "test": ["d", "b"]}
+SPLITS = {"train": ["a", "b"], "val": ["c"], "trainval": ["a", "b", "c"], "test": ["d"]}
 
 
 @pytest.fixture(scope="module")
@@ -135,6 +135,7 @@ def test_training_refuses_wrong_data(refuse, data, out, spoil):
 
 @pytest.mark.parametrize("spoil", WRONG_DATA)
 def test_evaluation_refuses_wrong_data(refuse, model, data, out, spoil):
+    (data / "ImageSets" / "Main" / "test.txt").write_text("d\nb\n")
     refuse(*evaluate(model, data, out), says=str(spoil(data)), status=1)
 
 

@@ -106,8 +106,10 @@ def test_ctrl_c_within_a_step_lets_it_finish(voc_set, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_another_end_is_a_ctrl_c_within_the_training_alone(voc_set, tmp_path, monkeypatch, number):
+def test_another_end_is_a_ctrl_c_within_the_training_alone(voc_set, tmp_path, monkeypatch, request, number):
     real = loop.train_step
+    before = signal.signal(number, signal.SIG_DFL)  # nohup would have it ignored
+    request.addfinalizer(lambda: signal.signal(number, before))
 
     def with_signal(training, batch):
         os.kill(os.getpid(), number)

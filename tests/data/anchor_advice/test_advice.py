@@ -214,7 +214,7 @@ class TestAdvise:
 
     def test_only_difficult_objects(self, make_voc):
         voc = make_voc({"a": [("cat", (1, 1, 20, 30), True)]}, splits={"train": ["a"]})
-        with pytest.raises(DataError, match="VOC2007: all objects are difficult, so there is nothing to learn"):
+        with pytest.raises(DataError, match="VOC2007: no picture to train on has an object"):
             advise_on_anchors([voc], "tiny")
 
     def test_settings_are_checked_before_data_is_touched(self, tmp_path):

@@ -16,7 +16,6 @@ from frcnn.data.anchor_advice.views import as_trained
 from frcnn.data.anchor_fit import fit_of
 from frcnn.data.dataset import Dataset, training_splits
 from frcnn.data.learnt_objects import LearntObjects, SeenObjects, learnt_objects, seen_sizes
-from frcnn.errors import DataError
 from frcnn.model.level_grid import LevelGrid, level_grids
 from frcnn.model.preprocess import at_scale
 
@@ -66,8 +65,6 @@ def advise_on_anchors(paths: Sequence[Path], preset: str, settings: Sequence[str
     levels = level_grids(config.model)
     dataset, _ = training_splits(paths, config.data.validation, config.train.seed, config.data.bad_boxes)
     objects = learnt_objects(dataset)
-    if not len(objects):
-        raise DataError(f"{', '.join(map(str, paths))}: all objects are difficult, so there is nothing to learn")
     case = Case(dataset, objects, some_of(objects), levels)
     trials = try_settings(case, config)
     better = better_trials(trials, SLACK if len(case.searched) < len(objects) else 0.0)
