@@ -1,4 +1,4 @@
-from frcnn.naming import counted, pixels, printable, some_names
+from frcnn.naming import counted, excerpt, pixels, printable, some_names
 
 
 def test_by_hand() -> None:
@@ -13,3 +13,15 @@ def test_by_hand() -> None:
 def test_whatever_a_name_holds_it_stays_in_its_line() -> None:
     assert printable("a\nb\x1b[31m\udcff") == "a b [31m "
     assert printable("고양이 é.jpg") == "고양이 é.jpg"
+
+
+def test_no_value_fills_a_message() -> None:
+    """Lists of lists that YAML's aliases make would be of ten thousand million words."""
+    assert excerpt("a.jpg") == "'a.jpg'"
+    assert excerpt("\udce9\n") == r"'\udce9\n'"
+    assert excerpt([1, "b"]) == "[1, 'b']"
+    assert len(excerpt("x" * 10**6)) == 60
+    bomb: list = ["x"]
+    for _ in range(10):
+        bomb = [bomb] * 10
+    assert excerpt(bomb) == "[[...], [...], [...], ...]"

@@ -1,8 +1,10 @@
 """Many names and numbers in one line, whatever stands in them."""
 
+import reprlib
 from collections.abc import Sequence
 
 SHOWN = 3
+EXCERPT = 60  # letters of a value in a message: what stands in a file may be of any length
 
 
 def some_names(names: Sequence[str]) -> str:
@@ -13,6 +15,13 @@ def some_names(names: Sequence[str]) -> str:
 def printable(text: str) -> str:
     """In one line, and fit for any console and file: names may hold ends of lines, and bytes that are no text."""
     return "".join(sign if sign.isprintable() else " " for sign in text)
+
+
+def excerpt(value: object) -> str:
+    """A value as Python writes it, without what is long or deep in it."""
+    short = reprlib.Repr()
+    short.maxlevel, short.maxlist, short.maxdict, short.maxstring = 1, SHOWN, SHOWN, EXCERPT
+    return short.repr(value)
 
 
 def counted(number: int, thing: str, things: str = "") -> str:

@@ -125,6 +125,13 @@ def test_ids_of_classes_are_those_that_all_files_agree_on(write, tmp_path, categ
     assert opened(tmp_path).read().category_ids == expected
 
 
+def test_space_round_the_name_of_a_class_is_no_part_of_it(write, tmp_path):
+    """VOC's files could not tell " ant" and "ant" apart."""
+    categories = [{"id": 90, "name": "zebra "}, {"id": 3, "name": " ant"}, {"id": 44, "name": "ant"}]
+    write(content(categories=categories))
+    assert opened(tmp_path).read().class_names == ("ant", "zebra")
+
+
 @pytest.mark.parametrize(
     ("name", "folder"),
     [
@@ -266,15 +273,21 @@ def test_no_coco_set(tmp_path):
         ({"annotations": [[1]]}, "an item of 'annotations' is no object"),
         ({"annotations": [{"id": "a"}]}, "the id of annotation 1 in the list must be a whole number, not 'a'"),
         ({"categories": [{"id": 3}]}, "category 3 has no name"),
+        ({"categories": [{"id": 3, "name": " "}]}, "the name of category 3 is blank (' '): mend it"),
+        ({"categories": [{"id": 3, "name": 5}]}, "the name of category 3 is no text (5): mend it"),
+        ({"categories": [{"id": 3, "name": "\udce9b"}]}, "the name of category 3 holds a character that no file can"),
         ({"categories": [{"name": "ant"}]}, "category 'ant' has no id"),
-        ({"categories": [{"id": 3, "name": "\ud800"}]}, "the name of category 3 is no text ('\\ud800')"),
+        (
+            {"categories": [{"id": 3, "name": "\ud800"}]},
+            "the name of category 3 holds a character that no file can hold ('\\ud800')",
+        ),
         ({"images": [{"id": 1, "file_name": "\ud800"}]}, "the file_name of image 1 is no text ('\\ud800')"),
         ({"images": [{"id": 2**63, "file_name": "a.jpg"}]}, "the id of image 'a.jpg' is too large to be one"),
         (
             {"images": [{"id": 1, "file_name": "a.jpg", "height": 1, "width": 3_000_000_000}]},
             "the width of image 1 is too large to be one: mend it",
         ),
-        ({"categories": [{"id": 7, "name": name} for name in ("seven", "sieben")]}, "(sieben) has the id 7: give it"),
+        ({"categories": [{"id": 7, "name": name} for name in ("seven", "sieben")]}, "('sieben') has the id 7: give it"),
         ({"images": content()["images"] * 2}, "several images have the id 5: give each its own"),
         ({"images": None}, "has no list 'images'"),
         ({"annotations": {}}, "has no list 'annotations'"),

@@ -279,7 +279,7 @@ def test_what_is_wrong_names_the_line(put, tmp_path, text, message):
         ("train: images/train", "has no names"),
         ("train: images/train\nnames: {1: dog}", "do not count from 0"),
         ("train: images/train\nnames: {a: dog}", "do not count from 0"),
-        ("train: images/train\nnames: {0: dog, 1: cat, 2: dog}", "names the class 'dog' twice"),
+        ("train: images/train\nnames: {0: dog, 1: cat, 2: dog}", "the name of class 2 is there twice ('dog')"),
         ("train: images/train\nnames: classes.txt", "has no names"),
         ("train: null\nnames: [dog]", "names no pictures"),
         ("train: images/absent\nnames: [dog]", "names images/absent, but there is no"),

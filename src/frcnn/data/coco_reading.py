@@ -9,11 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from frcnn.class_names import fault_of_name
 from frcnn.data.coco_places import LOOKED_FOR, CocoFile, picture_folder
 from frcnn.data.index import CROWD, DIFFICULT, IndexBuilder
 from frcnn.data.json_stream import stream_lines
 from frcnn.data.spelling import as_on_disk, has_other_spelling
 from frcnn.errors import DataError
+from frcnn.naming import excerpt
 
 LISTS = frozenset({"images", "annotations", "categories"})
 MOST_PIXELS = 2**31  # of a side
@@ -59,11 +61,11 @@ class _Reading:
 
     def add_picture(self, builder: IndexBuilder, item: Mapping[str, Any]) -> None:
         name = item.get("file_name")
-        identity = self.whole(item, "id", f"image {name!r}")
+        identity = self.whole(item, "id", f"image {excerpt(name)}")
         if not isinstance(name, str) or not name:
             raise self.error(f"image {identity} has no file_name: give it one")
         if not is_text(name):
-            raise self.error(f"the file_name of image {identity} is no text ({name!r}): mend it")
+            raise self.error(f"the file_name of image {identity} is no text ({excerpt(name)}): mend it")
         height, width = (self.whole(item, side, f"image {identity}", MOST_PIXELS) for side in ("height", "width"))
         size = (height, width)
         self.picture_ids.append(identity)
@@ -101,14 +103,14 @@ class _Reading:
 
     def add_category(self, item: Mapping[str, Any]) -> None:
         name = item.get("name")
-        identity = self.whole(item, "id", f"category {name!r}")
-        if not isinstance(name, str) or not name:
+        identity = self.whole(item, "id", f"category {excerpt(name)}")
+        if name is None:
             raise self.error(f"category {identity} has no name: give it one")
-        if not is_text(name):
-            raise self.error(f"the name of category {identity} is no text ({name!r}): mend it")
+        if fault := fault_of_name(name):
+            raise self.error(f"the name of category {identity} {fault} ({excerpt(name)}): mend it")
         if identity in self.categories:
-            raise self.error(f"a second category ({name}) has the id {identity}: give it another")
-        self.categories[identity] = name
+            raise self.error(f"a second category ({excerpt(name)}) has the id {identity}: give it another")
+        self.categories[identity] = name.strip()
 
     def whole(self, item: Mapping[str, Any], key: str, of: str, limit: int = 2**63) -> int:
         """The whole number of an item, less than `limit`. Raises DataError where it has none."""
@@ -117,7 +119,7 @@ class _Reading:
             value = int(value)
         if not isinstance(value, int) or isinstance(value, bool):
             if key in item:
-                raise self.error(f"the {key} of {of} must be a whole number, not {value!r}: mend it")
+                raise self.error(f"the {key} of {of} must be a whole number, not {excerpt(value)}: mend it")
             raise self.error(f"{of} has no {key}: give it one")
         if abs(value) >= limit:
             raise self.error(f"the {key} of {of} is too large to be one: mend it")

@@ -18,10 +18,10 @@ from frcnn.data.sources import PICTURE_SUFFIXES
 from frcnn.data.spelling import as_on_disk
 from frcnn.data.yolo_description import SUFFIXES, WHOLE, find_description, read_description
 from frcnn.data.yolo_labels import label_of, labels_below, whole
+from frcnn.data.yolo_names import listed_names, name_files
 from frcnn.errors import DataError
 
 FOLDERS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
-NAME_FILES = ("classes.txt", "obj.names", "_darknet.labels")
 LOOKED_AT = 100  # pictures, to recognise a folder: most may have no objects
 NO_SIZE = (0, 0)
 
@@ -45,7 +45,7 @@ class YoloSet:
     def files(self) -> Iterator[Path]:
         """What an index of it hangs on."""
         yield from () if self.described_by is None else (self.described_by,)
-        yield from _name_files(self.root)
+        yield from name_files(self.root)
         for places in self.splits.values():
             for place in places:
                 if place.is_file():
@@ -219,20 +219,7 @@ def _bare(folder: Path) -> YoloSet | None:
     looked_at = folder.glob("[!.]*") if is_plain else (path for place in places for path in shown_below(place))
     pictures = itertools.islice((path for path in looked_at if path.suffix.lower() in PICTURE_SUFFIXES), LOOKED_AT)
     below = labels_below((folder,), list(pictures))
-    return None if below is None else YoloSet(folder, splits, _listed_names(folder), labels_below=below)
-
-
-def _name_files(folder: Path) -> Iterator[Path]:
-    """Where the names of classes may stand."""
-    return (folder / below / name for name in NAME_FILES for below in (".", "labels"))
-
-
-def _listed_names(folder: Path) -> tuple[str, ...]:
-    """One a line, where a file of them lies in the folder or among the labels."""
-    found = next((place for place in _name_files(folder) if place.is_file()), None)
-    if found is None:
-        return ()
-    return tuple(line.strip() for line in found.read_text(encoding="utf-8-sig").splitlines() if line.strip())
+    return None if below is None else YoloSet(folder, splits, listed_names(folder), labels_below=below)
 
 
 def as_fractions(corners: Sequence[float], size: tuple[int, int]) -> tuple[float, float, float, float]:

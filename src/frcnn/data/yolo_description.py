@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from frcnn.data.spelling import as_on_disk
+from frcnn.data.yolo_names import described_names
 from frcnn.errors import DataError
 from frcnn.naming import some_names
 
@@ -58,7 +59,8 @@ def read_description(path: Path) -> Description:
         splits = {split: places for split, places in splits.items() if split == WHOLE or places != splits[WHOLE]}
     if not splits:
         raise DataError(f"{path}: names no pictures: it needs train, val or test, each a folder or a list of pictures")
-    return Description(root, splits, _names(path, content.get("names")), _keypoints(path, content.get("kpt_shape")))
+    names = described_names(path, content.get("names"))
+    return Description(root, splits, names, _keypoints(path, content.get("kpt_shape")))
 
 
 def read_content(path: Path) -> dict[str, Any]:
@@ -91,22 +93,6 @@ def _place(path: Path, root: Path, value: str) -> Path:
     if found is None:
         raise DataError(f"{path}: names {value}, but there is no {tries[0]}: mend the path, or take it out")
     return found
-
-
-def _names(path: Path, value: object) -> tuple[str, ...]:
-    """In the order of the file: a list, or numbers from 0 with their names."""
-    if isinstance(value, dict):
-        numbers = [str(number) for number in range(len(value))]
-        if sorted(value) != sorted(numbers):
-            raise DataError(f"{path}: the numbers of its names do not count from 0 to {len(value) - 1}: mend them")
-        value = [value[number] for number in numbers]
-    if not isinstance(value, list):
-        raise DataError(f"{path}: has no names: the names of the classes, a list or numbers with names")
-    names = tuple(map(str, value))
-    twice = next((name for number, name in enumerate(names) if name in names[:number]), None)
-    if twice is not None:
-        raise DataError(f"{path}: names the class {twice!r} twice: give each number a name of its own")
-    return names
 
 
 def _keypoints(path: Path, shape: object) -> int:

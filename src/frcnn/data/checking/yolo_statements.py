@@ -7,8 +7,9 @@ from frcnn.data.checking.findings import as_finding, error, warning
 from frcnn.data.checking.statements import Listing, Notes, PictureSaid, SetSaid
 from frcnn.data.sources import PICTURE_SUFFIXES
 from frcnn.data.spelling import as_on_disk
-from frcnn.data.yolo import NAME_FILES, YoloObject, YoloSet, listed_pictures, pictures_at, read_object, shown_below
+from frcnn.data.yolo import YoloObject, YoloSet, listed_pictures, pictures_at, read_object, shown_below
 from frcnn.data.yolo_labels import picture_stem
+from frcnn.data.yolo_names import NAME_FILES
 from frcnn.errors import DataError
 from frcnn.naming import counted, some_names
 
