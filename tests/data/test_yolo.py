@@ -297,6 +297,23 @@ def test_a_description_that_is_wrong(put, tmp_path, text, message):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16"])
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("data.yaml", "train: list.txt\nnames: [bête]\n", "save it in UTF-8"),
+        ("list.txt", "images/bête.jpg\n", "it must name a picture a line; save it in UTF-8"),
+        ("labels/a.txt", "0 0.5 0.5 0.5 0.5 é\n", "it must hold an object a line; write it anew"),
+    ],
+)
+def test_another_encoding(put, tmp_path, name, text, message, encoding):
+    put("images/a.jpg")
+    (tmp_path / "list.txt").write_text("images/a.jpg\n")
+    described(tmp_path, "train: list.txt\nnames: [dog]\n")
+    (tmp_path / name).write_text(text, encoding=encoding)
+    assert refused(tmp_path) == f"{tmp_path / name}: is no text in UTF-8: {message}"
+
+
 def test_pictures_that_cannot_be_read(put, tmp_path):
     put("images/train/a.jpg")
     (tmp_path / "images/train/a.jpg").write_text("no picture")

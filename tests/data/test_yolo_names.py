@@ -34,6 +34,15 @@ def test_so_would_a_blank_line(tmp_path: Path, text: str) -> None:
     assert refused(tmp_path, text).startswith("line 2: the name is blank ('")
 
 
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16"])
+def test_another_encoding(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "classes.txt"
+    path.write_text("dog\nbête\n", encoding=encoding)
+    with pytest.raises(DataError) as caught:
+        listed_names(tmp_path)
+    assert str(caught.value) == f"{path}: is no text in UTF-8: it must name a class a line; save it in UTF-8"
+
+
 def test_utf_16_without_its_mark(tmp_path: Path) -> None:
     (tmp_path / "classes.txt").write_bytes("dog\n".encode("utf-16-le"))
     with pytest.raises(DataError, match="line 1: the name holds a character that no file can hold"):

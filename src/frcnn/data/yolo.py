@@ -99,7 +99,7 @@ def read_labels(path: Path, keypoints: int = 0) -> list[YoloObject]:
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
-        raise DataError(f"{path}: is no text: it must hold an object a line") from error
+        raise DataError(f"{path}: is no text in UTF-8: it must hold an object a line; write it anew") from error
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from error
     return [
@@ -185,8 +185,10 @@ def listed_pictures(place: Path) -> list[tuple[int, Path]]:
     """The pictures that a text file names, each with its line. Raises DataError."""
     try:
         lines = place.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
         raise DataError(f"{place}: is no folder of pictures, and no list of them: mend the path in the YAML") from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"{place}: is no text in UTF-8: it must name a picture a line; save it in UTF-8") from error
     named = ((number, line.strip()) for number, line in enumerate(lines, start=1))
     return [(number, as_on_disk(place.parent / name)) for number, name in named if name]
 

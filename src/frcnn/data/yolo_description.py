@@ -72,7 +72,9 @@ def read_content(path: Path) -> dict[str, Any]:
         content = yaml.load(path.read_text(encoding="utf-8-sig"), yaml.BaseLoader)
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: is no text in UTF-8: save it in UTF-8") from error
+    except yaml.YAMLError as error:
         line = getattr(getattr(error, "problem_mark", None), "line", 0) + 1
         raise DataError(f"{path}, line {line}: is no YAML ({str(error).splitlines()[0]}): mend it") from error
     if not isinstance(content, dict):

@@ -35,7 +35,13 @@ def listed_names(folder: Path) -> tuple[str, ...]:
 
 def _lines(path: Path) -> Sequence[tuple[int, str]]:
     """With their numbers, up to the last name: a blank one in between would give those below it other numbers."""
-    return list(enumerate(path.read_text(encoding="utf-8-sig").rstrip().splitlines(), start=1))
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror})") from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: is no text in UTF-8: it must name a class a line; save it in UTF-8") from error
+    return list(enumerate(text.rstrip().splitlines(), start=1))
 
 
 def _checked(names: Iterable[tuple[str, object]]) -> tuple[str, ...]:

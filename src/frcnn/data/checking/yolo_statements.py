@@ -58,7 +58,7 @@ def _objects(notes: Notes, label: Path, keypoints: int) -> Iterator[tuple[YoloOb
     try:
         lines = label.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError):
-        message = "is no text: it must hold an object a line; write it anew"
+        message = "is no text in UTF-8: it must hold an object a line; write it anew"
         notes.findings.append(error("unreadable annotation", label, None, message))
         return
     for number, text in enumerate(lines, start=1):
