@@ -297,6 +297,34 @@ def test_a_description_that_is_wrong(put, tmp_path, text, message):
     assert "\n" not in str(caught.value)
 
 
+BOMB = "a0: &a0 [x]\n" + "".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]\n" for i in range(1, 12))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("train: images\nnames: *a11", "the name of class 0 is no text ([[...], [...], [...], ...])"),
+        ("train: *a11\nnames: [dog]", "has [[...], [...], [...], ...] where the name of a folder or a list is due"),
+        ("path: *a11\ntrain: images\nnames: [dog]", "has [[...], [...], [...], ...] where the name of a folder"),
+        ("train: {a: *a11}\nnames: [dog]", "has {'a': [...]} where the name of a folder or a list is due"),
+        ("train: images\nnames: [dog]\nkpt_shape: [*a11, 2]", "kpt_shape must be two whole numbers"),
+    ],
+)
+def test_aliases_of_aliases_fill_no_memory(put, tmp_path, text, message):
+    """Ten thousand million words, as a text; lists that share their parts take no room."""
+    put("images/a.jpg")
+    with pytest.raises(DataError) as caught:
+        recognise_yolo(described(tmp_path, f"{BOMB}{text}\n"))
+    assert message in str(caught.value)
+    assert len(str(caught.value)) < len(str(tmp_path)) + 150
+
+
+def test_a_description_that_is_nested_too_deeply(put, tmp_path):
+    put("images/a.jpg")
+    with pytest.raises(DataError, match="is nested too deeply"):
+        recognise_yolo(described(tmp_path, "names: " + "[" * 10_000))
+
+
 @pytest.mark.parametrize("encoding", ["latin-1", "utf-16"])
 @pytest.mark.parametrize(
     ("name", "text", "message"),
