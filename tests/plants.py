@@ -347,6 +347,8 @@ COCO_PLANTS: dict[str, Plant] = {
     "fractions": plant_item("error", "fractions", "annotations", bbox=[0.25, 0.5, 0.25, 0.125]),
     "three numbers": plant_item("error", "not a number", "annotations", bbox=[1, 2, 3]),
     "nan": plant_item("error", "not a number", "annotations", bbox=[1, 2, float("nan"), 4]),
+    "crowd": plant_item("error", "unreadable object", "annotations", iscrowd="0"),
+    "difficult": plant_item("error", "unreadable object", "annotations", difficult="false"),
     "no size": plant_item("error", "other size", "images", width=None),
     "other size": plant_item("error", "other size", "images", width=WIDTH * 2, height=HEIGHT * 2),
     "size turned": plant_item("error", "other size", "images", width=HEIGHT, height=WIDTH),

@@ -34,6 +34,10 @@ def content(**changes):
     } | changes
 
 
+def flagged(**said):
+    return {"id": 7, "image_id": 5, "category_id": 3, "bbox": [1, 1, 10, 20]} | said
+
+
 @pytest.fixture
 def write(tmp_path):
     """Writes a JSON file, and pictures for it into a folder."""
@@ -272,6 +276,11 @@ def test_no_coco_set(tmp_path):
         ({"annotations": [{"id": 4, "category_id": 3, "bbox": [1, 1, 2, 2]}]}, "annotation 4 has no image_id"),
         ({"annotations": [[1]]}, "an item of 'annotations' is no object"),
         ({"annotations": [{"id": "a"}]}, "the id of annotation 1 in the list must be a whole number, not 'a'"),
+        *(
+            ({"annotations": [flagged(**{flag: value})]}, f"annotation 7 has the {flag} {value!r}, not 0 or 1: mend it")
+            for flag in ("iscrowd", "difficult", "ignore")
+            for value in ("0", "false", "", 2, -1, 0.5, [])
+        ),
         ({"categories": [{"id": 3}]}, "category 3 has no name"),
         ({"categories": [{"id": 3, "name": " "}]}, "the name of category 3 is blank (' '): mend it"),
         ({"categories": [{"id": 3, "name": 5}]}, "the name of category 3 is no text (5): mend it"),
@@ -344,6 +353,27 @@ def test_numbers_of_hundreds_of_digits(write, tmp_path):
     index = opened(write(what)).read()
     assert index.faults.tolist() == [NOT_FOUR_NUMBERS]
     assert np.isnan(index.areas).all()
+
+
+@pytest.mark.parametrize(
+    ("said", "flags"),
+    [
+        ({}, 0),
+        ({"iscrowd": None, "difficult": 0, "ignore": False}, 0),
+        ({"iscrowd": 1.0}, CROWD),
+        ({"difficult": True, "ignore": 1}, DIFFICULT),
+        ({"ignore": True, "iscrowd": 1}, CROWD | DIFFICULT),
+    ],
+)
+def test_flags(write, said, flags):
+    assert opened(write(content(annotations=[flagged(**said)]))).read().flags.tolist() == [flags]
+
+
+@pytest.mark.parametrize("area", [-1, 0, math.nan, math.inf, -math.inf, 1e39, "99", None, True, [1]])
+def test_where_the_area_can_be_none_that_of_the_box_counts(write, area):
+    path = write(content(annotations=[flagged(area=area), flagged(id=8, area=99.5)]))
+    assert np.isnan(opened(path).read().areas).tolist() == [True, False]
+    assert [areas.tolist() for areas in load_dataset([path], "train").areas()] == [[], [200, 99.5]]
 
 
 def test_corners():

@@ -19,6 +19,7 @@ from frcnn.naming import excerpt
 
 LISTS = frozenset({"images", "annotations", "categories"})
 MOST_PIXELS = 2**31  # of a side
+FLAGS = {"iscrowd": CROWD, "difficult": DIFFICULT, "ignore": DIFFICULT}
 NEEDED = ("images", "annotations")  # without these, any JSON object would be a data set
 
 
@@ -97,9 +98,10 @@ class _Reading:
         self.image_ids.append(self.whole(item, "image_id", f"annotation {identity}"))
         self.category_ids.append(self.whole(item, "category_id", f"annotation {identity}"))
         self.corners.extend(corners_of(item.get("bbox")))
-        self.areas.append(as_float(item.get("area")))
-        difficult = bool(item.get("difficult") or item.get("ignore"))
-        self.flags.append((CROWD if item.get("iscrowd") else 0) | (DIFFICULT if difficult else 0))
+        self.areas.append(area_of(item))
+        if wrong := wrong_flag(item):
+            raise self.error(f"annotation {identity} has the {wrong} {excerpt(item[wrong])}, not 0 or 1: mend it")
+        self.flags.append(flags_of(item))
 
     def add_category(self, item: Mapping[str, Any]) -> None:
         name = item.get("name")
@@ -175,6 +177,27 @@ def as_float(number: object) -> float:
         return float(number) if isinstance(number, int | float) and not isinstance(number, bool) else math.nan
     except OverflowError:
         return math.nan
+
+
+def area_of(item: Mapping[str, Any]) -> float:
+    """Square pixels of an object's outline; NaN, so that its box's count, for what cannot be an area."""
+    area = as_float(item.get("area"))
+    return area if 0 < area <= MOST_PIXELS**2 else math.nan
+
+
+def wrong_flag(item: Mapping[str, Any]) -> str | None:
+    """The first flag of an object that is neither yes nor no: text like "0" or "false" would be yes to Python."""
+    return next((flag for flag in FLAGS if not _is_flag(item.get(flag))), None)
+
+
+def _is_flag(value: object) -> bool:
+    """As JSON has it; null is as if it were not there."""
+    return value is None or (isinstance(value, int | float) and value in (0, 1))
+
+
+def flags_of(item: Mapping[str, Any]) -> int:
+    """Those of the index."""
+    return sum({bit for flag, bit in FLAGS.items() if item.get(flag)})
 
 
 def is_text(name: str) -> bool:

@@ -13,8 +13,7 @@ from frcnn.data.checking.findings import as_finding, error, warning
 from frcnn.data.checking.statements import NO_LINE, Listing, Notes, PictureSaid, SetSaid, Size
 from frcnn.data.coco import CocoSet
 from frcnn.data.coco_places import CocoFile, picture_folder
-from frcnn.data.coco_reading import LISTS, NEEDED, is_text
-from frcnn.data.index import CROWD, DIFFICULT
+from frcnn.data.coco_reading import LISTS, NEEDED, flags_of, is_text, wrong_flag
 from frcnn.data.json_stream import stream_lines
 from frcnn.data.sources import PICTURE_SUFFIXES
 from frcnn.data.spelling import as_on_disk
@@ -165,11 +164,13 @@ def _take_down_object(
     number, class_number = pictures[picture], classes[category]
     if number is None or class_number is None:
         return  # told where the id is given twice
-    difficult = bool(item.get("difficult") or item.get("ignore"))
-    flags = (CROWD if item.get("iscrowd") else 0) | (DIFFICULT if difficult else 0)
+    if wrong := wrong_flag(item):
+        message = f"annotation {identity} has the {wrong} {excerpt(item[wrong])}, not 0 or 1: mend it"
+        notes.findings.append(error("unreadable object", path, line, message))
+        return
     numbers = _numbers(item.get("bbox"))
     written = "" if numbers is not NOT_FOUR_NUMBERS and math.isfinite(sum(numbers)) else _written(item)
-    notes.add_object(number, class_number, numbers, place, line, NO_LINE, identity, flags, written)
+    notes.add_object(number, class_number, numbers, place, line, NO_LINE, identity, flags_of(item), written)
 
 
 def _object_id(notes: Notes, path: Path, known: set[int], lined: Lined) -> int | None:
