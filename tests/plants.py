@@ -345,6 +345,7 @@ COCO_PLANTS: dict[str, Plant] = {
     "swapped": plant_item("error", "swapped corners", "annotations", bbox=[90, 70, -30, -20]),
     "outside": plant_item("error", "outside", "annotations", bbox=[90, 70, 60, 20]),
     "fractions": plant_item("error", "fractions", "annotations", bbox=[0.25, 0.5, 0.25, 0.125]),
+    "far outside": plant_item("error", "outside", "annotations", bbox=[-1e308, 1, 1.7e308, 5]),
     "three numbers": plant_item("error", "not a number", "annotations", bbox=[1, 2, 3]),
     "nan": plant_item("error", "not a number", "annotations", bbox=[1, 2, float("nan"), 4]),
     "crowd": plant_item("error", "unreadable object", "annotations", iscrowd="0"),

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from frcnn.data.box_faults import NO_AREA, NOT_FOUR_NUMBERS
+from frcnn.data.box_faults import NO_AREA, NOT_FOUR_NUMBERS, OUTSIDE
 from frcnn.data.coco import PEEKED, CocoSet, recognise_coco
 from frcnn.data.coco_places import LOOKED_FOR
 from frcnn.data.coco_reading import corners_of
@@ -374,6 +374,16 @@ def test_where_the_area_can_be_none_that_of_the_box_counts(write, area):
     path = write(content(annotations=[flagged(area=area), flagged(id=8, area=99.5)]))
     assert np.isnan(opened(path).read().areas).tolist() == [True, False]
     assert [areas.tolist() for areas in load_dataset([path], "train").areas()] == [[], [200, 99.5]]
+
+
+@pytest.mark.parametrize(
+    ("box", "fault"),
+    [([1e39, 1, 5, 5], NO_AREA), ([1, 1, 1e39, 5], OUTSIDE), ([-1e308, 1, 1.7e308, 5], OUTSIDE)],
+)
+def test_boxes_too_large_for_float32(write, box, fault):
+    index = opened(write(content(annotations=[flagged(bbox=box)]))).read()
+    assert index.faults.tolist() == [fault]
+    assert np.isfinite(index.boxes).all()
 
 
 def test_corners():

@@ -18,6 +18,7 @@ Kind = Literal["voc", "coco", "yolo"]
 DIFFICULT, CROWD = 1, 2  # bits of an object's flags: either is neither learnt nor counted
 READABLE, NO_ANNOTATION, NO_PICTURE, UNREADABLE = range(4)  # what is known of a picture
 NO_IDENTITY = -1
+LARGEST = float(np.finfo(np.float32).max)
 
 
 class PackedStrings:
@@ -164,7 +165,7 @@ class IndexBuilder:
             identities=np.array(self._identities, np.int64),
             states=np.array(self._states, np.uint8),
             first_object=np.concatenate(([0], np.cumsum(counts))).astype(np.int64),
-            boxes=corners.astype(np.float32),
+            boxes=corners.clip(-LARGEST, LARGEST).astype(np.float32),  # what is larger is a fault all the same
             class_ids=new_numbers[np.array(self._class_ids, np.int32)[by_picture]].astype(np.int32),
             flags=np.array(self._flags, np.uint8)[by_picture],
             faults=faults,
