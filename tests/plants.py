@@ -336,7 +336,15 @@ def unlisted_coco_picture(root: Path, name: str) -> Fault:
     return Fault("warning", "picture without annotation", root / "train2017", None)
 
 
+def category_of_two_ids(root: Path, name: str) -> Fault:
+    lists = json.loads(coco_file(root).read_text())
+    lists["categories"].append({"id": 30, "name": " square"})
+    write_coco_file(coco_file(root), lists)
+    return Fault("warning", "class of two ids", coco_file(root), len(coco_file(root).read_text().splitlines()) - 1)
+
+
 COCO_PLANTS: dict[str, Plant] = {
+    "two ids": category_of_two_ids,
     "unknown image": plant_item("error", "unknown picture", "annotations", image_id=5),
     "no image": plant_item("error", "unknown picture", "annotations", image_id="p01.jpg"),
     "unknown category": plant_item("error", "unknown class", "annotations", category_id=15),

@@ -129,6 +129,22 @@ def test_ids_of_classes_are_those_that_all_files_agree_on(write, tmp_path, categ
     assert opened(tmp_path).read().category_ids == expected
 
 
+@pytest.mark.parametrize(
+    ("other", "expected"),
+    [
+        ([], {3: 0, 90: 1, 44: 0}),
+        ([{"id": 3, "name": "ant"}, {"id": 44, "name": "ant"}], {3: 0, 90: 1, 44: 0}),
+        ([{"id": 44, "name": "ant"}], {}),
+        ([{"id": 44, "name": "bee"}], {}),
+    ],
+)
+def test_a_class_of_two_ids(write, tmp_path, other, expected):
+    """In one file both mean it; in another neither may be the first, nor mean another class."""
+    write(content(categories=[{"id": 90, "name": "zebra"}, {"id": 44, "name": "ant"}, {"id": 3, "name": "ant"}]))
+    write(content(categories=other, annotations=[]), "annotations/instances_val2017.json", "val2017")
+    assert opened(tmp_path).read().classes_by_id() == expected
+
+
 def test_space_round_the_name_of_a_class_is_no_part_of_it(write, tmp_path):
     """VOC's files could not tell " ant" and "ant" apart."""
     categories = [{"id": 90, "name": "zebra "}, {"id": 3, "name": " ant"}, {"id": 44, "name": "ant"}]

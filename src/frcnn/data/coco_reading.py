@@ -154,8 +154,10 @@ class _Reading:
         """In the order of their ids; a class of the same name in another file is the same class, whatever its id."""
         own: dict[str, int] = {}
         for identity in sorted(self.categories):
-            own.setdefault(self.categories[identity], identity)
-            builder.class_number(self.categories[identity])
+            name = self.categories[identity]
+            builder.class_number(name)
+            if own.setdefault(name, identity) != identity:
+                builder.further_ids[name, identity] = None
         builder.category_ids |= dict.fromkeys(own.items())
 
     def complaint(self, key: str) -> str:

@@ -131,6 +131,7 @@ def _size(item: Item) -> Size | None:
 def _take_down_classes(notes: Notes, path: Path, items: Sequence[Lined]) -> dict[int, int | None]:
     """The numbers of the classes by the ids of their categories; None for an id of several."""
     names = names_by_id((item for item, _, _ in items), category_name)
+    first: dict[str, int] = {}
     classes: dict[int, int | None] = {}
     for item, line, place in items:
         identity, name = whole_number(item.get("id")), category_name(item)
@@ -142,6 +143,10 @@ def _take_down_classes(notes: Notes, path: Path, items: Sequence[Lined]) -> dict
             notes.findings.append(error("duplicate id", path, line, message))
         else:
             classes[identity] = notes.class_number(name) if len(names[identity]) == 1 else None
+            if first.setdefault(name, identity) != identity:
+                message = f"category {identity} is called {excerpt(name)}, as category {first[name]} is, so both are "
+                message += "one class: give it another name, if that is not meant"
+                notes.findings.append(warning("class of two ids", path, line, message))
     return classes
 
 
