@@ -400,7 +400,14 @@ def turned_yolo_picture(root: Path, name: str) -> Fault:
     return Fault("warning", "exif rotation", root / "images/train" / f"{name}.jpg", None)
 
 
+def other_number_of_classes(root: Path, name: str) -> Fault:
+    path = root / "data.yaml"
+    path.write_text(path.read_text() + "nc: 3\n")
+    return Fault("warning", "other number of classes", path, None)
+
+
 YOLO_PLANTS: dict[str, Plant] = {
+    "nc": other_number_of_classes,
     "four numbers": plant_label("error", "unreadable object", "1 0.5 0.5 0.2"),
     "a word": plant_label("error", "unreadable object", "square 0.5 0.5 0.2 0.2"),
     "unknown class": plant_label("error", "unknown class", "2 0.5 0.5 0.2 0.2"),
