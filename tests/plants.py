@@ -336,7 +336,15 @@ def unlisted_coco_picture(root: Path, name: str) -> Fault:
     return Fault("warning", "picture without annotation", root / "train2017", None)
 
 
+def category_of_two_ids(root: Path, name: str) -> Fault:
+    lists = json.loads(coco_file(root).read_text())
+    lists["categories"].append({"id": 30, "name": " square"})
+    write_coco_file(coco_file(root), lists)
+    return Fault("warning", "class of two ids", coco_file(root), len(coco_file(root).read_text().splitlines()) - 1)
+
+
 COCO_PLANTS: dict[str, Plant] = {
+    "two ids": category_of_two_ids,
     "unknown image": plant_item("error", "unknown picture", "annotations", image_id=5),
     "no image": plant_item("error", "unknown picture", "annotations", image_id="p01.jpg"),
     "unknown category": plant_item("error", "unknown class", "annotations", category_id=15),
@@ -345,8 +353,11 @@ COCO_PLANTS: dict[str, Plant] = {
     "swapped": plant_item("error", "swapped corners", "annotations", bbox=[90, 70, -30, -20]),
     "outside": plant_item("error", "outside", "annotations", bbox=[90, 70, 60, 20]),
     "fractions": plant_item("error", "fractions", "annotations", bbox=[0.25, 0.5, 0.25, 0.125]),
+    "far outside": plant_item("error", "outside", "annotations", bbox=[-1e308, 1, 1.7e308, 5]),
     "three numbers": plant_item("error", "not a number", "annotations", bbox=[1, 2, 3]),
     "nan": plant_item("error", "not a number", "annotations", bbox=[1, 2, float("nan"), 4]),
+    "crowd": plant_item("error", "unreadable object", "annotations", iscrowd="0"),
+    "difficult": plant_item("error", "unreadable object", "annotations", difficult="false"),
     "no size": plant_item("error", "other size", "images", width=None),
     "other size": plant_item("error", "other size", "images", width=WIDTH * 2, height=HEIGHT * 2),
     "size turned": plant_item("error", "other size", "images", width=HEIGHT, height=WIDTH),
@@ -389,7 +400,14 @@ def turned_yolo_picture(root: Path, name: str) -> Fault:
     return Fault("warning", "exif rotation", root / "images/train" / f"{name}.jpg", None)
 
 
+def other_number_of_classes(root: Path, name: str) -> Fault:
+    path = root / "data.yaml"
+    path.write_text(path.read_text() + "nc: 3\n")
+    return Fault("warning", "other number of classes", path, None)
+
+
 YOLO_PLANTS: dict[str, Plant] = {
+    "nc": other_number_of_classes,
     "four numbers": plant_label("error", "unreadable object", "1 0.5 0.5 0.2"),
     "a word": plant_label("error", "unreadable object", "square 0.5 0.5 0.2 0.2"),
     "unknown class": plant_label("error", "unknown class", "2 0.5 0.5 0.2 0.2"),

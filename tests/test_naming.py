@@ -1,4 +1,4 @@
-from frcnn.naming import counted, pixels, printable, some_names, visible
+from frcnn.naming import counted, excerpt, pixels, printable, some_names, visible
 
 
 def test_by_hand() -> None:
@@ -18,3 +18,15 @@ def test_whatever_a_name_holds_it_stays_in_its_line() -> None:
 def test_what_a_terminal_would_obey_is_seen_instead() -> None:
     assert visible("a\x1b[31m\t\x7f\x9b1m\r") == r"a\x1b[31m\x09\x7f\x9b1m\x0d"
     assert visible("고양이 👩\u200d🚒 é\u3000.jpg\nnext") == "고양이 👩\u200d🚒 é\u3000.jpg\nnext"
+
+
+def test_no_value_fills_a_message() -> None:
+    """Lists of lists that YAML's aliases make would be of ten thousand million words."""
+    assert excerpt("a.jpg") == "'a.jpg'"
+    assert excerpt("\udce9\n") == r"'\udce9\n'"
+    assert excerpt([1, "b"]) == "[1, 'b']"
+    assert len(excerpt("x" * 10**6)) == 60
+    bomb: list = ["x"]
+    for _ in range(10):
+        bomb = [bomb] * 10
+    assert excerpt(bomb) == "[[...], [...], [...], ...]"

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from frcnn.data.box_faults import NO_AREA, NOT_FOUR_NUMBERS
+from frcnn.data.box_faults import NO_AREA, NOT_FOUR_NUMBERS, OUTSIDE
 from frcnn.data.coco import PEEKED, CocoSet, recognise_coco
 from frcnn.data.coco_places import LOOKED_FOR
 from frcnn.data.coco_reading import corners_of
@@ -32,6 +32,10 @@ def content(**changes):
         ],
         "categories": [{"id": 90, "name": "zebra"}, {"id": 3, "name": "ant"}, {"id": 44, "name": "unseen"}],
     } | changes
+
+
+def flagged(**said):
+    return {"id": 7, "image_id": 5, "category_id": 3, "bbox": [1, 1, 10, 20]} | said
 
 
 @pytest.fixture
@@ -123,6 +127,29 @@ def test_ids_of_classes_are_those_that_all_files_agree_on(write, tmp_path, categ
     write(content())
     write(content(categories=categories, annotations=[]), "annotations/instances_val2017.json", "val2017")
     assert opened(tmp_path).read().category_ids == expected
+
+
+@pytest.mark.parametrize(
+    ("other", "expected"),
+    [
+        ([], {3: 0, 90: 1, 44: 0}),
+        ([{"id": 3, "name": "ant"}, {"id": 44, "name": "ant"}], {3: 0, 90: 1, 44: 0}),
+        ([{"id": 44, "name": "ant"}], {}),
+        ([{"id": 44, "name": "bee"}], {}),
+    ],
+)
+def test_a_class_of_two_ids(write, tmp_path, other, expected):
+    """In one file both mean it; in another neither may be the first, nor mean another class."""
+    write(content(categories=[{"id": 90, "name": "zebra"}, {"id": 44, "name": "ant"}, {"id": 3, "name": "ant"}]))
+    write(content(categories=other, annotations=[]), "annotations/instances_val2017.json", "val2017")
+    assert opened(tmp_path).read().classes_by_id() == expected
+
+
+def test_space_round_the_name_of_a_class_is_no_part_of_it(write, tmp_path):
+    """VOC's files could not tell " ant" and "ant" apart."""
+    categories = [{"id": 90, "name": "zebra "}, {"id": 3, "name": " ant"}, {"id": 44, "name": "ant"}]
+    write(content(categories=categories))
+    assert opened(tmp_path).read().class_names == ("ant", "zebra")
 
 
 @pytest.mark.parametrize(
@@ -265,16 +292,27 @@ def test_no_coco_set(tmp_path):
         ({"annotations": [{"id": 4, "category_id": 3, "bbox": [1, 1, 2, 2]}]}, "annotation 4 has no image_id"),
         ({"annotations": [[1]]}, "an item of 'annotations' is no object"),
         ({"annotations": [{"id": "a"}]}, "the id of annotation 1 in the list must be a whole number, not 'a'"),
+        *(
+            ({"annotations": [flagged(**{flag: value})]}, f"annotation 7 has the {flag} {value!r}, not 0 or 1: mend it")
+            for flag in ("iscrowd", "difficult", "ignore")
+            for value in ("0", "false", "", 2, -1, 0.5, [])
+        ),
         ({"categories": [{"id": 3}]}, "category 3 has no name"),
+        ({"categories": [{"id": 3, "name": " "}]}, "the name of category 3 is blank (' '): mend it"),
+        ({"categories": [{"id": 3, "name": 5}]}, "the name of category 3 is no text (5): mend it"),
+        ({"categories": [{"id": 3, "name": "\udce9b"}]}, "the name of category 3 holds a character that no file can"),
         ({"categories": [{"name": "ant"}]}, "category 'ant' has no id"),
-        ({"categories": [{"id": 3, "name": "\ud800"}]}, "the name of category 3 is no text ('\\ud800')"),
+        (
+            {"categories": [{"id": 3, "name": "\ud800"}]},
+            "the name of category 3 holds a character that no file can hold ('\\ud800')",
+        ),
         ({"images": [{"id": 1, "file_name": "\ud800"}]}, "the file_name of image 1 is no text ('\\ud800')"),
         ({"images": [{"id": 2**63, "file_name": "a.jpg"}]}, "the id of image 'a.jpg' is too large to be one"),
         (
             {"images": [{"id": 1, "file_name": "a.jpg", "height": 1, "width": 3_000_000_000}]},
             "the width of image 1 is too large to be one: mend it",
         ),
-        ({"categories": [{"id": 7, "name": name} for name in ("seven", "sieben")]}, "(sieben) has the id 7: give it"),
+        ({"categories": [{"id": 7, "name": name} for name in ("seven", "sieben")]}, "('sieben') has the id 7: give it"),
         ({"images": content()["images"] * 2}, "several images have the id 5: give each its own"),
         ({"images": None}, "has no list 'images'"),
         ({"annotations": {}}, "has no list 'annotations'"),
@@ -331,6 +369,37 @@ def test_numbers_of_hundreds_of_digits(write, tmp_path):
     index = opened(write(what)).read()
     assert index.faults.tolist() == [NOT_FOUR_NUMBERS]
     assert np.isnan(index.areas).all()
+
+
+@pytest.mark.parametrize(
+    ("said", "flags"),
+    [
+        ({}, 0),
+        ({"iscrowd": None, "difficult": 0, "ignore": False}, 0),
+        ({"iscrowd": 1.0}, CROWD),
+        ({"difficult": True, "ignore": 1}, DIFFICULT),
+        ({"ignore": True, "iscrowd": 1}, CROWD | DIFFICULT),
+    ],
+)
+def test_flags(write, said, flags):
+    assert opened(write(content(annotations=[flagged(**said)]))).read().flags.tolist() == [flags]
+
+
+@pytest.mark.parametrize("area", [-1, 0, math.nan, math.inf, -math.inf, 1e39, "99", None, True, [1]])
+def test_where_the_area_can_be_none_that_of_the_box_counts(write, area):
+    path = write(content(annotations=[flagged(area=area), flagged(id=8, area=99.5)]))
+    assert np.isnan(opened(path).read().areas).tolist() == [True, False]
+    assert [areas.tolist() for areas in load_dataset([path], "train").areas()] == [[], [200, 99.5]]
+
+
+@pytest.mark.parametrize(
+    ("box", "fault"),
+    [([1e39, 1, 5, 5], NO_AREA), ([1, 1, 1e39, 5], OUTSIDE), ([-1e308, 1, 1.7e308, 5], OUTSIDE)],
+)
+def test_boxes_too_large_for_float32(write, box, fault):
+    index = opened(write(content(annotations=[flagged(bbox=box)]))).read()
+    assert index.faults.tolist() == [fault]
+    assert np.isfinite(index.boxes).all()
 
 
 def test_corners():

@@ -279,7 +279,7 @@ def test_what_is_wrong_names_the_line(put, tmp_path, text, message):
         ("train: images/train", "has no names"),
         ("train: images/train\nnames: {1: dog}", "do not count from 0"),
         ("train: images/train\nnames: {a: dog}", "do not count from 0"),
-        ("train: images/train\nnames: {0: dog, 1: cat, 2: dog}", "names the class 'dog' twice"),
+        ("train: images/train\nnames: {0: dog, 1: cat, 2: dog}", "the name of class 2 is there twice ('dog')"),
         ("train: images/train\nnames: classes.txt", "has no names"),
         ("train: null\nnames: [dog]", "names no pictures"),
         ("train: images/absent\nnames: [dog]", "names images/absent, but there is no"),
@@ -295,6 +295,51 @@ def test_a_description_that_is_wrong(put, tmp_path, text, message):
         recognise_yolo(described(tmp_path, text))
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+BOMB = "a0: &a0 [x]\n" + "".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]\n" for i in range(1, 12))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("train: images\nnames: *a11", "the name of class 0 is no text ([[...], [...], [...], ...])"),
+        ("train: *a11\nnames: [dog]", "has [[...], [...], [...], ...] where the name of a folder or a list is due"),
+        ("path: *a11\ntrain: images\nnames: [dog]", "has [[...], [...], [...], ...] where the name of a folder"),
+        ("train: {a: *a11}\nnames: [dog]", "has {'a': [...]} where the name of a folder or a list is due"),
+        ("train: images\nnames: [dog]\nkpt_shape: [*a11, 2]", "kpt_shape must be two whole numbers"),
+    ],
+)
+def test_aliases_of_aliases_fill_no_memory(put, tmp_path, text, message):
+    """Ten thousand million words, as a text; lists that share their parts take no room."""
+    put("images/a.jpg")
+    with pytest.raises(DataError) as caught:
+        recognise_yolo(described(tmp_path, f"{BOMB}{text}\n"))
+    assert message in str(caught.value)
+    assert len(str(caught.value)) < len(str(tmp_path)) + 150
+
+
+def test_a_description_that_is_nested_too_deeply(put, tmp_path):
+    put("images/a.jpg")
+    with pytest.raises(DataError, match="is nested too deeply"):
+        recognise_yolo(described(tmp_path, "names: " + "[" * 10_000))
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16"])
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("data.yaml", "train: list.txt\nnames: [bête]\n", "save it in UTF-8"),
+        ("list.txt", "images/bête.jpg\n", "it must name a picture a line; save it in UTF-8"),
+        ("labels/a.txt", "0 0.5 0.5 0.5 0.5 é\n", "it must hold an object a line; write it anew"),
+    ],
+)
+def test_another_encoding(put, tmp_path, name, text, message, encoding):
+    put("images/a.jpg")
+    (tmp_path / "list.txt").write_text("images/a.jpg\n")
+    described(tmp_path, "train: list.txt\nnames: [dog]\n")
+    (tmp_path / name).write_text(text, encoding=encoding)
+    assert refused(tmp_path) == f"{tmp_path / name}: is no text in UTF-8: {message}"
 
 
 def test_pictures_that_cannot_be_read(put, tmp_path):

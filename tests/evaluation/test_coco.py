@@ -45,7 +45,8 @@ def test_the_published_figures_of_a_result_file(shared: Path) -> None:
     image_ids, category_ids, targets, areas = read_truth(folder / "instances_val2014_100.json")
     names = [str(category_id) for category_id in category_ids]
     results = read_coco_results(folder / "instances_val2014_fakebbox100_results.json")
-    figures = coco_figures(results.detections(image_ids, category_ids, names), targets, names, areas).as_dict()
+    classes_by_id = {category_id: number for number, category_id in enumerate(category_ids)}
+    figures = coco_figures(results.detections(image_ids, classes_by_id, names), targets, names, areas).as_dict()
     assert tuple(figures) == TWELVE
     assert tuple(round(value, 3) for value in figures.values() if value is not None) == PUBLISHED
 

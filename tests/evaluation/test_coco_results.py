@@ -30,14 +30,14 @@ def test_the_file_as_arrays(tmp_path: Path) -> None:
 def test_no_detections_are_a_result_too(tmp_path: Path) -> None:
     results = read_coco_results(written(tmp_path))
     assert (results.boxes.shape, results.scores.shape) == ((0, 4), (0,))
-    assert [len(found) for found in results.detections([1, 2], [5], ["cat"])] == [0, 0]
-    assert results.detections([], [5], ["cat"]) == []
+    assert [len(found) for found in results.detections([1, 2], {5: 0}, ["cat"])] == [0, 0]
+    assert results.detections([], {5: 0}, ["cat"]) == []
 
 
 def test_detections_stand_by_picture_best_first(tmp_path: Path) -> None:
     rows = [(7, 9, 0.5), (3, 5, 0.25), (7, 5, 0.75), (7, 9, 0.75)]
     entries = [GOOD | {"image_id": image, "category_id": kind, "score": score} for image, kind, score in rows]
-    found = read_coco_results(written(tmp_path, *entries)).detections([3, 4, 7], [5, 9], ["cat", "dog"])
+    found = read_coco_results(written(tmp_path, *entries)).detections([3, 4, 7], {5: 0, 9: 1}, ["cat", "dog"])
     assert [of_picture.scores.tolist() for of_picture in found] == [[0.25], [], [0.75, 0.75, 0.5]]
     assert [of_picture.class_ids.tolist() for of_picture in found] == [[0], [], [0, 1, 1]]
     assert found[0].boxes.tolist() == [[10, 20.5, 40, 60.5]]
@@ -47,9 +47,9 @@ def test_detections_stand_by_picture_best_first(tmp_path: Path) -> None:
 def test_pictures_and_categories_that_the_data_set_lacks_are_named(tmp_path: Path) -> None:
     results = read_coco_results(written(tmp_path, GOOD, GOOD | {"image_id": 43}))
     with pytest.raises(DataError, match=r"results\.json: entry 1: image_id 43 is not in the data set$"):
-        results.detections([42], [18], ["cat"])
+        results.detections([42], {18: 0}, ["cat"])
     with pytest.raises(DataError, match=r"results\.json: entry 0: category_id 18 is not in the data set$"):
-        results.detections([42, 43], [17], ["cat"])
+        results.detections([42, 43], {17: 0}, ["cat"])
 
 
 @pytest.mark.parametrize(

@@ -140,6 +140,15 @@ def test_files_of_other_category_ids(truth, tmp_path):
     assert evaluate(results, truth).result.per_class["cat"].voc_ap == 1
 
 
+def test_a_class_of_two_ids(truth, tmp_path):
+    """Objects have the one, detections the other."""
+    whole = json.loads(truth.read_text())
+    whole["categories"].append({"id": 12, "name": "cat"})
+    truth.write_text(json.dumps(whole))
+    for identity in (3, 12):
+        assert evaluate(write(tmp_path, category_id=identity), truth).result.per_class["cat"].voc_ap == 1
+
+
 def test_files_of_one_split_with_the_same_image_ids(truth, tmp_path):
     """Of each file alone they are those of its own pictures."""
     truth.rename(tmp_path / "test_a.json")

@@ -57,7 +57,13 @@ def test_a_preset_that_does_not_exist() -> None:
         build("resnet50_fp", ["cat"])
 
 
-@pytest.mark.parametrize("classes", [[], "cat", ["cat", "cat"], [""], ["cat", " "], ["cat", 3]])
+@pytest.mark.parametrize(
+    "classes", [[], "cat", ["cat", "cat"], ["cat", "cat "], [""], ["\ud800"], ["cat", " "], ["cat", 3]]
+)
 def test_classes_that_cannot_be(classes: list) -> None:
     with pytest.raises(UsageError, match="classes"):
         checked_classes(classes)
+
+
+def test_space_round_a_class_is_no_part_of_it() -> None:
+    assert checked_classes([" traffic light", "cat"]) == ("traffic light", "cat")

@@ -21,7 +21,7 @@ def box_faults(
     A side must be longer than `least_side`: 0, or 1 where a file names the last pixel, so that a box that begins and
     ends on one pixel (xmax = xmin) has no area, as the VOC devkit has it.
     """
-    with np.errstate(invalid="ignore"):  # what is no number is judged first
+    with np.errstate(invalid="ignore", over="ignore"):  # what is no number is judged first, infinity is outside
         sides = corners[:, 2:] - corners[:, :2]
         borders = sizes[:, ::-1].astype(np.float64)
         outside = np.maximum(-corners[:, :2], corners[:, 2:] - borders).max(axis=1, initial=0.0) > MARGIN

@@ -9,14 +9,17 @@ from typing import Any
 
 import numpy as np
 
+from frcnn.class_names import fault_of_name
 from frcnn.data.coco_places import LOOKED_FOR, CocoFile, picture_folder
 from frcnn.data.index import CROWD, DIFFICULT, IndexBuilder
 from frcnn.data.json_stream import stream_lines
 from frcnn.data.spelling import as_on_disk, has_other_spelling
 from frcnn.errors import DataError
+from frcnn.naming import excerpt
 
 LISTS = frozenset({"images", "annotations", "categories"})
 MOST_PIXELS = 2**31  # of a side
+FLAGS = {"iscrowd": CROWD, "difficult": DIFFICULT, "ignore": DIFFICULT}
 NEEDED = ("images", "annotations")  # without these, any JSON object would be a data set
 
 
@@ -59,11 +62,11 @@ class _Reading:
 
     def add_picture(self, builder: IndexBuilder, item: Mapping[str, Any]) -> None:
         name = item.get("file_name")
-        identity = self.whole(item, "id", f"image {name!r}")
+        identity = self.whole(item, "id", f"image {excerpt(name)}")
         if not isinstance(name, str) or not name:
             raise self.error(f"image {identity} has no file_name: give it one")
         if not is_text(name):
-            raise self.error(f"the file_name of image {identity} is no text ({name!r}): mend it")
+            raise self.error(f"the file_name of image {identity} is no text ({excerpt(name)}): mend it")
         height, width = (self.whole(item, side, f"image {identity}", MOST_PIXELS) for side in ("height", "width"))
         size = (height, width)
         self.picture_ids.append(identity)
@@ -95,20 +98,21 @@ class _Reading:
         self.image_ids.append(self.whole(item, "image_id", f"annotation {identity}"))
         self.category_ids.append(self.whole(item, "category_id", f"annotation {identity}"))
         self.corners.extend(corners_of(item.get("bbox")))
-        self.areas.append(as_float(item.get("area")))
-        difficult = bool(item.get("difficult") or item.get("ignore"))
-        self.flags.append((CROWD if item.get("iscrowd") else 0) | (DIFFICULT if difficult else 0))
+        self.areas.append(area_of(item))
+        if wrong := wrong_flag(item):
+            raise self.error(f"annotation {identity} has the {wrong} {excerpt(item[wrong])}, not 0 or 1: mend it")
+        self.flags.append(flags_of(item))
 
     def add_category(self, item: Mapping[str, Any]) -> None:
         name = item.get("name")
-        identity = self.whole(item, "id", f"category {name!r}")
-        if not isinstance(name, str) or not name:
+        identity = self.whole(item, "id", f"category {excerpt(name)}")
+        if name is None:
             raise self.error(f"category {identity} has no name: give it one")
-        if not is_text(name):
-            raise self.error(f"the name of category {identity} is no text ({name!r}): mend it")
+        if fault := fault_of_name(name):
+            raise self.error(f"the name of category {identity} {fault} ({excerpt(name)}): mend it")
         if identity in self.categories:
-            raise self.error(f"a second category ({name}) has the id {identity}: give it another")
-        self.categories[identity] = name
+            raise self.error(f"a second category ({excerpt(name)}) has the id {identity}: give it another")
+        self.categories[identity] = name.strip()
 
     def whole(self, item: Mapping[str, Any], key: str, of: str, limit: int = 2**63) -> int:
         """The whole number of an item, less than `limit`. Raises DataError where it has none."""
@@ -117,7 +121,7 @@ class _Reading:
             value = int(value)
         if not isinstance(value, int) or isinstance(value, bool):
             if key in item:
-                raise self.error(f"the {key} of {of} must be a whole number, not {value!r}: mend it")
+                raise self.error(f"the {key} of {of} must be a whole number, not {excerpt(value)}: mend it")
             raise self.error(f"{of} has no {key}: give it one")
         if abs(value) >= limit:
             raise self.error(f"the {key} of {of} is too large to be one: mend it")
@@ -150,8 +154,10 @@ class _Reading:
         """In the order of their ids; a class of the same name in another file is the same class, whatever its id."""
         own: dict[str, int] = {}
         for identity in sorted(self.categories):
-            own.setdefault(self.categories[identity], identity)
-            builder.class_number(self.categories[identity])
+            name = self.categories[identity]
+            builder.class_number(name)
+            if own.setdefault(name, identity) != identity:
+                builder.further_ids[name, identity] = None
         builder.category_ids |= dict.fromkeys(own.items())
 
     def complaint(self, key: str) -> str:
@@ -173,6 +179,27 @@ def as_float(number: object) -> float:
         return float(number) if isinstance(number, int | float) and not isinstance(number, bool) else math.nan
     except OverflowError:
         return math.nan
+
+
+def area_of(item: Mapping[str, Any]) -> float:
+    """Square pixels of an object's outline; NaN, so that its box's count, for what cannot be an area."""
+    area = as_float(item.get("area"))
+    return area if 0 < area <= MOST_PIXELS**2 else math.nan
+
+
+def wrong_flag(item: Mapping[str, Any]) -> str | None:
+    """The first flag of an object that is neither yes nor no: text like "0" or "false" would be yes to Python."""
+    return next((flag for flag in FLAGS if not _is_flag(item.get(flag))), None)
+
+
+def _is_flag(value: object) -> bool:
+    """As JSON has it; null is as if it were not there."""
+    return value is None or (isinstance(value, int | float) and value in (0, 1))
+
+
+def flags_of(item: Mapping[str, Any]) -> int:
+    """Those of the index."""
+    return sum({bit for flag, bit in FLAGS.items() if item.get(flag)})
 
 
 def is_text(name: str) -> bool:

@@ -18,6 +18,7 @@ Kind = Literal["voc", "coco", "yolo"]
 DIFFICULT, CROWD = 1, 2  # bits of an object's flags: either is neither learnt nor counted
 READABLE, NO_ANNOTATION, NO_PICTURE, UNREADABLE = range(4)  # what is known of a picture
 NO_IDENTITY = -1
+LARGEST = float(np.finfo(np.float32).max)
 
 
 class PackedStrings:
@@ -65,9 +66,15 @@ class Index:
     object_identities: Int64[np.ndarray, " G"]
     areas: Float[np.ndarray, " G"]  # of the object's outline where the file says it, else NaN
     found: Mapping[str, str] = field(default_factory=dict)  # by annotation: what was put before its pictures' names
+    further_ids: tuple[tuple[int, int], ...] = ()  # (category id, class): of a class that has several in one file
 
     def __len__(self) -> int:
         return len(self.picture_names)
+
+    def classes_by_id(self) -> dict[int, int]:
+        """The class that each category id means; empty where `category_ids` is."""
+        first = {identity: number for number, identity in enumerate(self.category_ids)}
+        return first | dict(self.further_ids) if first else {}
 
     def objects_of(self, picture: int) -> slice:
         """Where a picture's objects are."""
@@ -81,6 +88,7 @@ class IndexBuilder:
     kind: Kind
     class_numbers: dict[str, int] = field(default_factory=dict)
     category_ids: dict[tuple[str, int], None] = field(default_factory=dict)  # the id of a class, in the order met
+    further_ids: dict[tuple[str, int], None] = field(default_factory=dict)  # those that a class has in a file besides
     splits: dict[str, array] = field(default_factory=dict)
     found: dict[str, str] = field(default_factory=dict)
 
@@ -164,19 +172,21 @@ class IndexBuilder:
             identities=np.array(self._identities, np.int64),
             states=np.array(self._states, np.uint8),
             first_object=np.concatenate(([0], np.cumsum(counts))).astype(np.int64),
-            boxes=corners.astype(np.float32),
+            boxes=corners.clip(-LARGEST, LARGEST).astype(np.float32),  # what is larger is a fault all the same
             class_ids=new_numbers[np.array(self._class_ids, np.int32)[by_picture]].astype(np.int32),
             flags=np.array(self._flags, np.uint8)[by_picture],
             faults=faults,
             object_identities=np.array(self._object_identities, np.int64)[by_picture],
             areas=np.array(self._areas, np.float32)[by_picture],
             found=dict(self.found),
+            further_ids=tuple((identity, self.class_numbers[name]) for name, identity in self.further_ids),
         )
 
     def _category_ids(self) -> tuple[int, ...]:
         """None where a class has another id in another file, or an id another class: then no number is a class."""
         ids = tuple(identity for _, identity in self.category_ids)
-        return ids if len(ids) == len(set(ids)) == len(self.class_numbers) else ()
+        every = [identity for _, identity in self.category_ids | self.further_ids]
+        return ids if len(every) == len(set(every)) and len(ids) == len(self.class_numbers) else ()
 
 
 def as_arrays(index: Index) -> dict[str, np.ndarray]:
@@ -191,7 +201,7 @@ def as_arrays(index: Index) -> dict[str, np.ndarray]:
 
 def as_facts(index: Index) -> dict[str, Any]:
     """The rest, as JSON has it."""
-    names = ("kind", "class_names", "category_ids", "found")
+    names = ("kind", "class_names", "category_ids", "found", "further_ids")
     return {name: getattr(index, name) for name in names}
 
 
@@ -209,6 +219,7 @@ def from_arrays(arrays: Mapping[str, np.ndarray], facts: Mapping[str, Any]) -> I
         category_ids=tuple(facts["category_ids"]),
         splits=splits,
         found=facts["found"],
+        further_ids=tuple((identity, number) for identity, number in facts["further_ids"]),
         **packed,
         **plain,
     )

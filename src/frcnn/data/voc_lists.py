@@ -16,7 +16,7 @@ def read_list(path: Path) -> tuple[str, ...]:
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
-        raise DataError(f"{path}: is no text in UTF-8: it must name one picture a line") from error
+        raise DataError(f"{path}: is no text in UTF-8: it must name one picture a line; save it in UTF-8") from error
     return tuple(dict.fromkeys(line.strip() for line in lines if line.strip()))
 
 

@@ -18,10 +18,10 @@ from frcnn.data.sources import PICTURE_SUFFIXES
 from frcnn.data.spelling import as_on_disk
 from frcnn.data.yolo_description import SUFFIXES, WHOLE, find_description, read_description
 from frcnn.data.yolo_labels import label_of, labels_below, whole
+from frcnn.data.yolo_names import listed_names, name_files
 from frcnn.errors import DataError
 
 FOLDERS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
-NAME_FILES = ("classes.txt", "obj.names", "_darknet.labels")
 LOOKED_AT = 100  # pictures, to recognise a folder: most may have no objects
 NO_SIZE = (0, 0)
 
@@ -45,7 +45,7 @@ class YoloSet:
     def files(self) -> Iterator[Path]:
         """What an index of it hangs on."""
         yield from () if self.described_by is None else (self.described_by,)
-        yield from _name_files(self.root)
+        yield from name_files(self.root)
         for places in self.splits.values():
             for place in places:
                 if place.is_file():
@@ -99,7 +99,7 @@ def read_labels(path: Path, keypoints: int = 0) -> list[YoloObject]:
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
-        raise DataError(f"{path}: is no text: it must hold an object a line") from error
+        raise DataError(f"{path}: is no text in UTF-8: it must hold an object a line; write it anew") from error
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from error
     return [
@@ -185,8 +185,10 @@ def listed_pictures(place: Path) -> list[tuple[int, Path]]:
     """The pictures that a text file names, each with its line. Raises DataError."""
     try:
         lines = place.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
         raise DataError(f"{place}: is no folder of pictures, and no list of them: mend the path in the YAML") from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"{place}: is no text in UTF-8: it must name a picture a line; save it in UTF-8") from error
     named = ((number, line.strip()) for number, line in enumerate(lines, start=1))
     return [(number, as_on_disk(place.parent / name)) for number, name in named if name]
 
@@ -219,20 +221,7 @@ def _bare(folder: Path) -> YoloSet | None:
     looked_at = folder.glob("[!.]*") if is_plain else (path for place in places for path in shown_below(place))
     pictures = itertools.islice((path for path in looked_at if path.suffix.lower() in PICTURE_SUFFIXES), LOOKED_AT)
     below = labels_below((folder,), list(pictures))
-    return None if below is None else YoloSet(folder, splits, _listed_names(folder), labels_below=below)
-
-
-def _name_files(folder: Path) -> Iterator[Path]:
-    """Where the names of classes may stand."""
-    return (folder / below / name for name in NAME_FILES for below in (".", "labels"))
-
-
-def _listed_names(folder: Path) -> tuple[str, ...]:
-    """One a line, where a file of them lies in the folder or among the labels."""
-    found = next((place for place in _name_files(folder) if place.is_file()), None)
-    if found is None:
-        return ()
-    return tuple(line.strip() for line in found.read_text(encoding="utf-8-sig").splitlines() if line.strip())
+    return None if below is None else YoloSet(folder, splits, listed_names(folder), labels_below=below)
 
 
 def as_fractions(corners: Sequence[float], size: tuple[int, int]) -> tuple[float, float, float, float]:

@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 import yaml
 
 from frcnn.data.spelling import as_on_disk
+from frcnn.data.yolo_names import described_names
 from frcnn.errors import DataError
-from frcnn.naming import some_names
+from frcnn.naming import excerpt, some_names
 
 WHOLE = "trainval"  # the split of a set that has none
 SPLITS = ("train", "val", WHOLE, "test")
@@ -51,14 +52,15 @@ def _describes(path: Path) -> bool:
 def read_description(path: Path) -> Description:
     """All that is wanted of a file. Raises DataError."""
     content = read_content(path)
-    root = path.parent / str(content.get("path", ""))
+    root = path.parent / _text(path, content.get("path", ""))
     root = root if root.is_dir() else path.parent  # a path that was right on another machine
     splits = {split: _places(path, root, content[split]) for split in SPLITS if content.get(split)}
     if WHOLE in splits:  # which only our own writer says: the others are there for those who ask for them
         splits = {split: places for split, places in splits.items() if split == WHOLE or places != splits[WHOLE]}
     if not splits:
         raise DataError(f"{path}: names no pictures: it needs train, val or test, each a folder or a list of pictures")
-    return Description(root, splits, _names(path, content.get("names")), _keypoints(path, content.get("kpt_shape")))
+    names = described_names(path, content.get("names"))
+    return Description(root, splits, names, _keypoints(path, content.get("kpt_shape")))
 
 
 def read_content(path: Path) -> dict[str, Any]:
@@ -70,7 +72,11 @@ def read_content(path: Path) -> dict[str, Any]:
         content = yaml.load(path.read_text(encoding="utf-8-sig"), yaml.BaseLoader)
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: is no text in UTF-8: save it in UTF-8") from error
+    except RecursionError as error:
+        raise DataError(f"{path}: is nested too deeply for the description of a data set") from error
+    except yaml.YAMLError as error:
         line = getattr(getattr(error, "problem_mark", None), "line", 0) + 1
         raise DataError(f"{path}, line {line}: is no YAML ({str(error).splitlines()[0]}): mend it") from error
     if not isinstance(content, dict):
@@ -81,7 +87,14 @@ def read_content(path: Path) -> dict[str, Any]:
 def _places(path: Path, root: Path, value: object) -> tuple[Path, ...]:
     """One folder or list, or several."""
     values = value if isinstance(value, list) else [value]
-    return tuple(_place(path, root, str(place)) for place in values)
+    return tuple(_place(path, root, _text(path, place)) for place in values)
+
+
+def _text(path: Path, value: object) -> str:
+    """A value that names a folder or a file."""
+    if not isinstance(value, str):
+        raise DataError(f"{path}: has {excerpt(value)} where the name of a folder or a list is due: mend it")
+    return value
 
 
 def _place(path: Path, root: Path, value: str) -> Path:
@@ -93,26 +106,14 @@ def _place(path: Path, root: Path, value: str) -> Path:
     return found
 
 
-def _names(path: Path, value: object) -> tuple[str, ...]:
-    """In the order of the file: a list, or numbers from 0 with their names."""
-    if isinstance(value, dict):
-        numbers = [str(number) for number in range(len(value))]
-        if sorted(value) != sorted(numbers):
-            raise DataError(f"{path}: the numbers of its names do not count from 0 to {len(value) - 1}: mend them")
-        value = [value[number] for number in numbers]
-    if not isinstance(value, list):
-        raise DataError(f"{path}: has no names: the names of the classes, a list or numbers with names")
-    names = tuple(map(str, value))
-    twice = next((name for number, name in enumerate(names) if name in names[:number]), None)
-    if twice is not None:
-        raise DataError(f"{path}: names the class {twice!r} twice: give each number a name of its own")
-    return names
-
-
 def _keypoints(path: Path, shape: object) -> int:
     """How many numbers a pose has: points, times the numbers of each."""
     if shape is None:
         return 0
-    if not isinstance(shape, list) or len(shape) != 2 or not all(str(number).isdecimal() for number in shape):
+    if not isinstance(shape, list) or len(shape) != 2 or not all(map(_is_number, shape)):
         raise DataError(f"{path}: its kpt_shape must be two whole numbers, [points, numbers of each]: mend it")
     return int(shape[0]) * int(shape[1])
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, str) and value.isdecimal()

@@ -1,7 +1,7 @@
 """COCO's result files as arrays: a JSON list of {"image_id", "category_id", "bbox": [x, y, width, height], "score"}."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,14 +30,16 @@ class CocoResults:
     scores: Float[np.ndarray, " D"]
 
     def detections(
-        self, image_ids: Sequence[int], category_ids: Sequence[int], class_names: Sequence[str]
+        self, image_ids: Sequence[int], classes_by_id: Mapping[int, int], class_names: Sequence[str]
     ) -> list[Detections]:
-        """One for each of the pictures, in their order; class k is the k-th category.
+        """One for each of the pictures, in their order; a class may have several category ids.
 
         Raises DataError for a picture or category that is not among them.
         """
-        pictures = _positions(self, "image_id", self.image_ids, image_ids)
-        class_ids = _positions(self, "category_id", self.category_ids, category_ids)
+        pictures = _positions(
+            self, "image_id", self.image_ids, {identity: number for number, identity in enumerate(image_ids)}
+        )
+        class_ids = _positions(self, "category_id", self.category_ids, classes_by_id)
         order = np.lexsort((-self.scores, pictures))  # of each picture the best first, equal ones as in the file
         ends = np.searchsorted(pictures[order], np.arange(1, len(image_ids)))
         return [
@@ -108,11 +110,10 @@ def _quoted(value: Any) -> str:
 
 
 def _positions(
-    results: CocoResults, key: str, ids: Int[np.ndarray, " D"], known: Sequence[int]
+    results: CocoResults, key: str, ids: Int[np.ndarray, " D"], known: Mapping[int, int]
 ) -> Int[np.ndarray, " D"]:
-    """Where each of the file's ids stands among those of the data set."""
-    place = {identity: number for number, identity in enumerate(known)}
-    positions = np.array([place.get(identity, -1) for identity in ids.tolist()], dtype=np.int64)
+    """What each of the file's ids stands for in the data set."""
+    positions = np.array([known.get(identity, -1) for identity in ids.tolist()], dtype=np.int64)
     if (positions < 0).any():
         number = int((positions < 0).argmax())
         raise DataError(f"{results.path}: entry {number}: {key} {ids[number]} is not in the data set")

@@ -32,7 +32,7 @@ def evaluate_result_file(
     results = read_coco_results(path)
     _require_one_meaning(path, sets[0], dataset)
     ids = [example.identity for example in dataset.examples]
-    found = results.detections(ids, sets[0].index.category_ids, dataset.class_names)
+    found = results.detections(ids, sets[0].index.classes_by_id(), dataset.class_names)
     if score_threshold is not None:
         found = [detections[detections.scores > score_threshold] for detections in found]
     targets = [example.target for example in dataset.examples]

@@ -4,10 +4,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from frcnn.class_names import fault_of_name
 from frcnn.config import ModelConfig, load_preset, override_sections
 from frcnn.errors import ConfigError, UsageError
 from frcnn.model.detector import FasterRCNN
 from frcnn.model.zoo import build_from_config
+from frcnn.naming import excerpt
 from frcnn.weights.fetch import Progress
 from frcnn.weights.imagenet import BackboneWeights, load_backbone, read_backbone_weights
 
@@ -52,15 +54,20 @@ def assemble(config: ModelConfig, class_names: Sequence[str], weights: BackboneW
 
 
 def checked_classes(classes: Sequence[Any]) -> tuple[str, ...]:
-    """The class names, if they can be: whoever wrote them may have written anything. Raises UsageError."""
+    """The class names, without space round them, if they can be: whoever wrote them may have written anything.
+
+    Raises UsageError.
+    """
     if isinstance(classes, str) or not classes:
         raise UsageError(f"classes must be a list of one name or more, not {classes!r}")
+    names: list[str] = []
     for name in classes:
-        if not isinstance(name, str) or not name.strip():
-            raise UsageError(f"classes: {name!r} is no name")
-        if list(classes).count(name) > 1:
-            raise UsageError(f"classes: {name!r} is there twice")
-    return tuple(classes)
+        if fault := fault_of_name(name):
+            raise UsageError(f"classes: {excerpt(name)} is no name: it {fault}")
+        if name.strip() in names:
+            raise UsageError(f"classes: {excerpt(name.strip())} is there twice")
+        names.append(name.strip())
+    return tuple(names)
 
 
 def _by_section(overrides: dict[str, Any]) -> dict[str, dict[str, Any]]:

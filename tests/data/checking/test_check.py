@@ -158,6 +158,15 @@ def test_what_cannot_be_read_at_all_is_an_error_too(tmp_path: Path) -> None:
     assert (finding.kind, finding.file, finding.line) == ("unreadable data set", root / "data.yaml", 2)
 
 
+@pytest.mark.parametrize("names", ["circle\ncircle\nsquare\n", "circle\n\nsquare\n", "circle\na\x00\nsquare\n"])
+def test_a_list_of_names_that_mean_no_number(tmp_path: Path, names: str) -> None:
+    root = write_yolo(tmp_path / "set")
+    (root / "data.yaml").unlink()
+    (root / "classes.txt").write_text(names)
+    expected = Fault("error", "unreadable data set", root / "classes.txt", 2)
+    assert expected in faults(check_dataset([root]))
+
+
 def test_no_such_place(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="does not exist"):
         check_dataset([tmp_path / "absent"])

@@ -111,6 +111,8 @@ def test_lists_in_any_order_and_in_one_line(tmp_path: Path) -> None:
         ("images", {"file_name": ""}, "unreadable picture entry"),
         ("annotations", {"id": "x"}, "unreadable object"),
         ("categories", {"name": None}, "unreadable category"),
+        ("categories", {"name": " "}, "unreadable category"),
+        ("categories", {"name": "\udce9b"}, "unreadable category"),
         ("categories", {"id": 10.5}, "unreadable category"),
     ],
 )

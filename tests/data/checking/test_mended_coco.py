@@ -43,6 +43,16 @@ def test_pictures_of_one_id_are_left_out(tmp_path: Path) -> None:
     assert names.isdisjoint({name_of(6), name_of(7)})
 
 
+def test_space_round_a_category_goes(tmp_path: Path) -> None:
+    root, target = write_coco(tmp_path / "set"), tmp_path / "copy"
+    path = root / "annotations/instances_train2017.json"
+    path.write_text(path.read_text().replace('"circle"', '" circle "'))
+    mend(root, target)
+    written = json.loads((target / "annotations/instances_train2017.json").read_text())
+    assert [category["name"] for category in written["categories"]] == ["circle", "square"]
+    assert len(written["annotations"]) == 108
+
+
 def test_categories_that_are_spelt_in_two_ways_become_one(tmp_path: Path) -> None:
     root, target = write_coco(tmp_path / "set"), tmp_path / "copy"
     path = root / "annotations/instances_train2017.json"

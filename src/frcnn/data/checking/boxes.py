@@ -99,7 +99,7 @@ def find_faults(
     faults = box_faults(corners, sizes, least_side)
     without_area = faults == NO_AREA
     mended = box_faults(untangled(corners, first), sizes, least_side)
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", over="ignore"):
         tangled = (corners[:, 2:] - corners[:, :2] - first[:, None] < 0).any(axis=1)
     faults[without_area & tangled & (mended != NO_AREA)] = TANGLED
     return faults

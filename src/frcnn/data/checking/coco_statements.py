@@ -4,21 +4,21 @@ import json
 import math
 import os
 from collections import Counter
-from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from frcnn.class_names import fault_of_name
 from frcnn.data.checking.findings import as_finding, error, warning
 from frcnn.data.checking.statements import NO_LINE, Listing, Notes, PictureSaid, SetSaid, Size
 from frcnn.data.coco import CocoSet
 from frcnn.data.coco_places import CocoFile, picture_folder
-from frcnn.data.coco_reading import LISTS, NEEDED, is_text
-from frcnn.data.index import CROWD, DIFFICULT
+from frcnn.data.coco_reading import LISTS, NEEDED, flags_of, is_text, wrong_flag
 from frcnn.data.json_stream import stream_lines
 from frcnn.data.sources import PICTURE_SUFFIXES
 from frcnn.data.spelling import as_on_disk
 from frcnn.errors import DataError
-from frcnn.naming import counted, some_names
+from frcnn.naming import counted, excerpt, some_names
 
 NOT_FOUR_NUMBERS = (float("nan"),) * 4
 Item = Mapping[str, Any]
@@ -48,7 +48,7 @@ def _take_down_file(notes: Notes, part: CocoFile) -> list[Path]:
     except DataError as refusal:
         notes.findings.append(as_finding(refusal, "unreadable annotation", part.path))
         return []
-    names = names_by_id((item for item, _, _ in lists["images"]), "file_name")
+    names = names_by_id((item for item, _, _ in lists["images"]), file_name)
     folder = picture_folder(part.path, [name for of_id in names.values() for name in of_id])
     pictures = _take_down_pictures(notes, part, lists["images"], names, folder)
     classes = _take_down_classes(notes, part.path, lists["categories"])
@@ -66,25 +66,33 @@ def _lined_items(path: Path, names: Container[str], needed: Collection[str] = ()
         yield name, (item if isinstance(item, dict) else {}, line, places[name])
 
 
-def names_by_id(items: Iterable[Item], key: str) -> dict[int, set[str]]:
+def names_by_id(items: Iterable[Item], name_of: Callable[[Item], str | None]) -> dict[int, set[str]]:
     """All names that the items of a list have for each id: of an id with two names nobody knows what it means."""
     found: dict[int, set[str]] = {}
     for item in items:
-        identity, name = whole_number(item.get("id")), _name(item, key)
+        identity, name = whole_number(item.get("id")), name_of(item)
         if identity is not None and name is not None:
             found.setdefault(identity, set()).add(name)
     return found
 
 
-def _name(item: Item, key: str) -> str | None:
-    """What an item is called; None where that is no text, or none at all."""
-    name = item.get(key)
+def file_name(item: Item) -> str | None:
+    """That of an image; None where that is no text, or none at all."""
+    name = item.get("file_name")
     return name if isinstance(name, str) and name and is_text(name) else None
+
+
+def category_name(item: Item) -> str | None:
+    """That of a category; None where it cannot be one."""
+    name = item.get("name")
+    return None if fault_of_name(name) else str(name).strip()
 
 
 def _lacking(what: str, key: str, item: Item) -> str:
     if "id" in item and whole_number(item["id"]) is None:
-        return f"{what} in the list has the id {item['id']!r}, which is no whole number: mend it"
+        return f"{what} in the list has the id {excerpt(item['id'])}, which is no whole number: mend it"
+    if "id" in item and item.get(key) is not None:
+        return f"{what} in the list has the {key} {excerpt(item[key])}, which cannot be one: mend it"
     return f"{what} in the list has no {key if 'id' in item else 'id'}: give it one, or take it out"
 
 
@@ -94,7 +102,7 @@ def _take_down_pictures(
     """The numbers of the pictures by their ids; None for an id of several."""
     numbers: dict[int, int | None] = {}
     for item, line, place in items:
-        identity, name = whole_number(item.get("id")), _name(item, "file_name")
+        identity, name = whole_number(item.get("id")), file_name(item)
         if identity is None or name is None:
             lacking = _lacking(f"image {place}", "file_name", item)
             notes.findings.append(error("unreadable picture entry", part.path, line, lacking))
@@ -122,18 +130,23 @@ def _size(item: Item) -> Size | None:
 
 def _take_down_classes(notes: Notes, path: Path, items: Sequence[Lined]) -> dict[int, int | None]:
     """The numbers of the classes by the ids of their categories; None for an id of several."""
-    names = names_by_id((item for item, _, _ in items), "name")
+    names = names_by_id((item for item, _, _ in items), category_name)
+    first: dict[str, int] = {}
     classes: dict[int, int | None] = {}
     for item, line, place in items:
-        identity, name = whole_number(item.get("id")), _name(item, "name")
+        identity, name = whole_number(item.get("id")), category_name(item)
         if identity is None or name is None:
             lacking = _lacking(f"category {place}", "name", item)
             notes.findings.append(error("unreadable category", path, line, lacking))
         elif identity in classes:
-            message = f"a second category ({name}) has the id {identity}: give it another"
+            message = f"a second category ({excerpt(name)}) has the id {identity}: give it another"
             notes.findings.append(error("duplicate id", path, line, message))
         else:
             classes[identity] = notes.class_number(name) if len(names[identity]) == 1 else None
+            if first.setdefault(name, identity) != identity:
+                message = f"category {identity} is called {excerpt(name)}, as category {first[name]} is, so both are "
+                message += "one class: give it another name, if that is not meant"
+                notes.findings.append(warning("class of two ids", path, line, message))
     return classes
 
 
@@ -156,11 +169,13 @@ def _take_down_object(
     number, class_number = pictures[picture], classes[category]
     if number is None or class_number is None:
         return  # told where the id is given twice
-    difficult = bool(item.get("difficult") or item.get("ignore"))
-    flags = (CROWD if item.get("iscrowd") else 0) | (DIFFICULT if difficult else 0)
+    if wrong := wrong_flag(item):
+        message = f"annotation {identity} has the {wrong} {excerpt(item[wrong])}, not 0 or 1: mend it"
+        notes.findings.append(error("unreadable object", path, line, message))
+        return
     numbers = _numbers(item.get("bbox"))
     written = "" if numbers is not NOT_FOUR_NUMBERS and math.isfinite(sum(numbers)) else _written(item)
-    notes.add_object(number, class_number, numbers, place, line, NO_LINE, identity, flags, written)
+    notes.add_object(number, class_number, numbers, place, line, NO_LINE, identity, flags_of(item), written)
 
 
 def _object_id(notes: Notes, path: Path, known: set[int], lined: Lined) -> int | None:
@@ -168,7 +183,7 @@ def _object_id(notes: Notes, path: Path, known: set[int], lined: Lined) -> int |
     item, line, place = lined
     identity = whole_number(item.get("id")) if "id" in item else place
     if identity is None:
-        message = f"annotation {place} in the list has the id {item.get('id')!r}, which is no whole number: mend it"
+        message = f"annotation {place} in the list has the id {excerpt(item['id'])}, which is no whole number: mend it"
         notes.findings.append(error("unreadable object", path, line, message))
         return None
     if identity in known:
@@ -186,7 +201,9 @@ def _reference(
     number = whole_number(item.get(key))
     if number is not None and number in ids:
         return number
-    message = f"annotation {identity} has the {key} {item.get(key)!r}, which no {key.removesuffix('_id')} has: mend it"
+    message = (
+        f"annotation {identity} has the {key} {excerpt(item.get(key))}, which no {key.removesuffix('_id')} has: mend it"
+    )
     kind = {"image_id": "unknown picture", "category_id": "unknown class"}[key]
     notes.findings.append(error(kind, path, line, message))
     return None

@@ -42,12 +42,13 @@ def to_corners(
     """The corners that numbers mean in a layout."""
     fractions = ~wrong_scale if kind == "yolo" else wrong_scale
     sides = sizes[:, [1, 0, 1, 0]].astype(np.float64)
-    pixels = np.where(fractions[:, None], numbers * sides, numbers)
+    with np.errstate(over="ignore"):  # numbers of hundreds of digits are no fractions
+        pixels = np.where(fractions[:, None], numbers * sides, numbers)
     pixels[~fractions, :2] -= first_pixel(kind)
     if layout == CORNERS:
         return pixels
     begin, extent = pixels[:, :2], pixels[:, 2:]
-    with np.errstate(invalid="ignore"):  # infinity less infinity is no number, and so no box
+    with np.errstate(invalid="ignore", over="ignore"):  # infinity less infinity is no number, and so no box
         if layout == CENTRE_SIZE:
             begin = begin - extent / 2
         return np.concatenate((begin, begin + extent), axis=1)

@@ -8,7 +8,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from frcnn.data.checking.coco_statements import names_by_id, whole_number
+from frcnn.data.checking.coco_statements import category_name, names_by_id, whole_number
 from frcnn.data.checking.copying import put_papers, put_picture, round_number
 from frcnn.data.checking.plan import Plan
 from frcnn.data.coco import CocoSet
@@ -94,7 +94,7 @@ class _Part:
 
     def _category_names(self) -> dict[int, str]:
         """Rightly spelt, by id; of an id with two names nobody knows which."""
-        names = names_by_id((item for item in self.items("categories") if isinstance(item, dict)), "name")
+        names = names_by_id((item for item in self.items("categories") if isinstance(item, dict)), category_name)
         certain = {identity: next(iter(found)) for identity, found in names.items() if len(found) == 1}
         return {identity: self.plan.renamed.get(name, name) for identity, name in certain.items()}
 

@@ -8,9 +8,10 @@ import yaml
 
 from frcnn.data.checking.copying import put_file, put_papers, put_picture
 from frcnn.data.checking.plan import Plan
-from frcnn.data.yolo import NAME_FILES, YoloSet
+from frcnn.data.yolo import YoloSet
 from frcnn.data.yolo_description import SPLITS, read_content
 from frcnn.data.yolo_labels import label_of, whole
+from frcnn.data.yolo_names import name_files
 from frcnn.files import make_folder
 from frcnn.progress import Advance
 
@@ -29,9 +30,9 @@ def write_yolo(plan: Plan, yolo: YoloSet, target: Path, progress: Advance) -> No
                 _write_labels(plan, number, label_of(new, whole(target)))
         progress(number + 1, len(pictures))
     _write_splits(plan, yolo, base, target)
-    for name in (name for file in NAME_FILES for name in (file, f"labels/{file}")):
-        if (yolo.root / name).is_file():
-            put_file(yolo.root / name, target / os.path.relpath(yolo.root / name, base))
+    for file in name_files(yolo.root):
+        if file.is_file():
+            put_file(file, target / os.path.relpath(file, base))
     put_papers(yolo.root, target / os.path.relpath(yolo.root, base))
 
 

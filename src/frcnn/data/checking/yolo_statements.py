@@ -7,10 +7,12 @@ from frcnn.data.checking.findings import as_finding, error, warning
 from frcnn.data.checking.statements import Listing, Notes, PictureSaid, SetSaid
 from frcnn.data.sources import PICTURE_SUFFIXES
 from frcnn.data.spelling import as_on_disk
-from frcnn.data.yolo import NAME_FILES, YoloObject, YoloSet, listed_pictures, pictures_at, read_object, shown_below
+from frcnn.data.yolo import YoloObject, YoloSet, listed_pictures, pictures_at, read_object, shown_below
+from frcnn.data.yolo_description import read_content
 from frcnn.data.yolo_labels import picture_stem
+from frcnn.data.yolo_names import NAME_FILES
 from frcnn.errors import DataError
-from frcnn.naming import counted, some_names
+from frcnn.naming import counted, excerpt, some_names
 
 
 def take_down_yolo(yolo: YoloSet) -> SetSaid:
@@ -28,6 +30,7 @@ def take_down_yolo(yolo: YoloSet) -> SetSaid:
         message = f"{counted(len(unlabelled), 'picture')} without a text file ({some_names(unlabelled)}): empty scenes?"
         notes.findings.append(warning("picture without annotation", yolo.root, None, message, unlabelled))
     _find_orphans(notes, yolo)
+    _compare_count(notes, yolo)
     return notes.finished(yolo, "yolo")
 
 
@@ -57,7 +60,7 @@ def _objects(notes: Notes, label: Path, keypoints: int) -> Iterator[tuple[YoloOb
     try:
         lines = label.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError):
-        message = "is no text: it must hold an object a line; write it anew"
+        message = "is no text in UTF-8: it must hold an object a line; write it anew"
         notes.findings.append(error("unreadable annotation", label, None, message))
         return
     for number, text in enumerate(lines, start=1):
@@ -80,6 +83,15 @@ def _take_down_object(notes: Notes, yolo: YoloSet, label: Path, picture: int, it
     numbers = ((x1 + x2) / 2, (y1 + y2) / 2, x2 - x1, y2 - y1)
     written = text.split(maxsplit=1)[1].rstrip()
     notes.add_object(picture, class_number, numbers, item.line, item.line, item.line, written=written)
+
+
+def _compare_count(notes: Notes, yolo: YoloSet) -> None:
+    """How many classes the YAML file says there are, which we do not need, and others do."""
+    said = None if yolo.described_by is None else read_content(yolo.described_by).get("nc")
+    if yolo.described_by is not None and said not in (None, str(len(yolo.names))):
+        names = counted(len(yolo.names), "name")
+        message = f"its nc, the number of classes, is {excerpt(said)}, but there are {names}: mend it, or the names"
+        notes.findings.append(warning("other number of classes", yolo.described_by, None, message))
 
 
 def _find_orphans(notes: Notes, yolo: YoloSet) -> None:
