@@ -285,6 +285,7 @@ def test_what_is_wrong_names_the_line(put, tmp_path, text, message):
         ("train: images/absent\nnames: [dog]", "names images/absent, but there is no"),
         ("train: images/train\nnames: [dog]\nkpt_shape: 4", "kpt_shape must be two whole numbers"),
         ("train: images/train\nnames: [dog]\nkpt_shape: [4, x]", "kpt_shape must be two whole numbers"),
+        (f"train: images/train\nnames: [dog]\nkpt_shape: [{'9' * 5000}, 3]", "kpt_shape must be two whole numbers"),
         ("- 1", "is no data set"),
         ("train: [\nnames", "is no YAML"),
     ],

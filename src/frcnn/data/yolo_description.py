@@ -13,6 +13,7 @@ from frcnn.naming import excerpt, some_names
 
 WHOLE = "trainval"  # the split of a set that has none
 SPLITS = ("train", "val", WHOLE, "test")
+MOST_DIGITS = 7  # fewer than this has any number of keypoints
 SUFFIXES = (".yaml", ".yml")
 USUAL = ("data.yaml", "dataset.yaml", "data.yml", "dataset.yml")
 NOTHING = frozenset({"", "~", "null", "Null", "NULL"})  # as YAML writes that there is no value
@@ -116,4 +117,4 @@ def _keypoints(path: Path, shape: object) -> int:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, str) and value.isdecimal()
+    return isinstance(value, str) and value.isdecimal() and len(value) < MOST_DIGITS
