@@ -116,7 +116,7 @@ def test_a_closed_terminal_keeps_what_was_learnt(data, tmp_path) -> None:
     ours, theirs = pty.openpty()
     command = ("-m", "frcnn", "train", "tiny", "--data", data, "--out", out, "--set", *LONG)
     process = subprocess.Popen(
-        ["setsid", "--ctty", sys.executable, *command],
+        ["env", "--default-signal=HUP", "setsid", "--ctty", sys.executable, *command],  # nohup would have it ignored
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,
