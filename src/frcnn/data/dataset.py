@@ -11,7 +11,7 @@ from jaxtyping import Int
 
 from frcnn.data.box_faults import explain_fault
 from frcnn.data.examples import Chosen, Example, Examples, area_of
-from frcnn.data.held_out import divide, joined
+from frcnn.data.held_out import Numbers, divide, joined
 from frcnn.data.index import NO_ANNOTATION, NO_PICTURE, UNREADABLE, Index, Kind
 from frcnn.data.index_file import open_index
 from frcnn.data.pictures import read_size
@@ -24,8 +24,6 @@ BadBoxes = Literal["refuse", "skip"]
 SKIP = "train: --set data.bad_boxes=skip, evaluate: --bad-boxes skip"
 SPLITS = ("train", "val", "trainval", "test")
 UNKNOWN = -1  # the class of an object whose class is none of those asked for
-
-Numbers = Int[np.ndarray, " _"]
 
 
 @dataclass(frozen=True)

@@ -29,11 +29,11 @@ def divide(index: Index, validation: float, seed: int) -> Division:
     if validation == 0:
         return Division(joined(both, train, val), NOTHING, taken)
     if len(train) and len(val):
-        is_held_out = _among(index, train, val)
+        is_held_out = _among(index, train, _names(index, val))
         return Division(train[~is_held_out], val, taken + int(is_held_out.sum()))
     candidates = train if len(train) else both
     if len(val):  # a list of all pictures holds these too, which is no mistake
-        return Division(candidates[~_among(index, candidates, val)], val, taken)
+        return Division(candidates[~_among(index, candidates, _names(index, val))], val, taken)
     is_held_out = _seeded_share(len(candidates), validation, seed)
     return Division(candidates[~is_held_out], candidates[is_held_out], taken)
 
@@ -47,8 +47,8 @@ def joined(*parts: Numbers) -> Numbers:
 def _without_test(index: Index) -> tuple[list[Numbers], int]:
     """`train`, `val` and `trainval` without the pictures of `test`, and how many these were."""
     named = [index.splits.get(name, NOTHING) for name in ("train", "val", "trainval")]
-    test = index.splits.get("test", NOTHING)
-    if not len(test):
+    test = _names(index, index.splits.get("test", NOTHING))
+    if not test:
         return named, 0
     is_asked = [_among(index, numbers, test) for numbers in named]
     taken = joined(*(numbers[asked] for numbers, asked in zip(named, is_asked, strict=True)))
@@ -63,7 +63,10 @@ def _seeded_share(count: int, validation: float, seed: int) -> Bool[np.ndarray, 
     return is_held_out
 
 
-def _among(index: Index, numbers: Numbers, others: Numbers) -> Bool[np.ndarray, " _"]:
-    """Which of some pictures are others too."""
-    names = {index.picture_names[number] for number in others.tolist()}
+def _names(index: Index, numbers: Numbers) -> set[str]:
+    return {index.picture_names[number] for number in numbers.tolist()}
+
+
+def _among(index: Index, numbers: Numbers, names: set[str]) -> Bool[np.ndarray, " _"]:
+    """Which of some pictures have one of these names."""
     return np.array([index.picture_names[number] in names for number in numbers.tolist()], bool)
