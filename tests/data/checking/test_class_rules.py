@@ -52,3 +52,17 @@ def test_a_class_of_no_split(tmp_path: Path) -> None:
     assert "1 class without an object in any split: star: add some, or do not ask for it" in [
         f.message for f in findings
     ]
+
+
+def test_objects_that_are_set_aside_are_no_examples(tmp_path: Path) -> None:
+    root = write_voc(tmp_path / "set", {"train": [0, 1], "test": [2]})
+    for number in (0, 1, 2):
+        write_annotation(root, name_of(number), [CIRCLE, SQUARE])
+    for number in (1, 2):
+        path = root / "Annotations" / f"{name_of(number)}.xml"
+        path.write_text(path.read_text().replace("<name>circle", "<difficult>1</difficult><name>circle"))
+    (finding,) = check_dataset([root]).findings  # train has a plain circle
+    assert finding.message == (
+        "1 class with none but difficult or crowd objects in the split test: circle: add others, or do not ask for it"
+    )
+    assert told(root) == ["1 class with none but difficult or crowd objects in the split test"]

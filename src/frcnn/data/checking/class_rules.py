@@ -10,6 +10,7 @@ from frcnn.data.checking.class_names import Slip, find_misspelt
 from frcnn.data.checking.examination import Examination, ExaminedSet
 from frcnn.data.checking.findings import Finding, warning
 from frcnn.data.dataset import SPLITS
+from frcnn.data.index import CROWD, DIFFICULT
 from frcnn.naming import counted, some_names
 
 ALL_SHOWN = 12  # class names in one line; where there are more, --json and the page have them
@@ -35,15 +36,20 @@ def _count_all(examination: Examination) -> Counter[str]:
     return counts
 
 
-def count_objects(examination: Examination) -> dict[str, dict[str, int]]:
-    """Of each class in each split, in the order of the splits; pictures in none are left out."""
+def count_objects(examination: Examination, *, set_aside: bool = True) -> dict[str, dict[str, int]]:
+    """Of each class in each split, in the order of the splits; pictures in none are left out.
+
+    Without `set_aside` objects that are difficult or a crowd are not counted.
+    """
     found: dict[str, Counter[str]] = {}
     for one in examination.sets:
-        names, class_ids = one.said.class_names, one.said.objects.class_id
+        names, objects = one.said.class_names, one.said.objects
+        counted_here = set_aside | (objects.flags & (CROWD | DIFFICULT) == 0)
         for split in SPLITS:
             inside = np.array([split in splits for splits in one.splits], bool)
             if inside.any():
-                counts = np.bincount(class_ids[inside[one.said.objects.picture]], minlength=len(names))
+                class_ids = objects.class_id[inside[objects.picture] & counted_here]
+                counts = np.bincount(class_ids, minlength=len(names))
                 found.setdefault(split, Counter()).update(dict(zip(names, counts.tolist(), strict=True)))
     return {split: dict(found[split]) for split in SPLITS if split in found}
 
@@ -72,25 +78,30 @@ def _first_use(one: ExaminedSet, name: str) -> tuple[Path, int | None, int]:
 
 
 def _without_examples(examination: Examination) -> list[Finding]:
-    counts = count_objects(examination)
+    counts, plain = count_objects(examination), count_objects(examination, set_aside=False)
     if not counts:
         return []
     misspelt = misspelt_classes(examination)  # told already
     names = dict.fromkeys(name for one in examination.sets for name in one.said.class_names if name not in misspelt)
     root = examination.sets[0].said.source.root
     unused = [name for name in names if not any(of_split.get(name) for of_split in counts.values())]
-    findings = [_line(root, "any split", unused)] if unused else []
+    findings = [_line(root, "without an object in any split", unused)] if unused else []
     for together in USED_TOGETHER:
         splits = [split for split in together if split in counts]
-        lacking = [name for name in names if name not in unused and not any(counts[s].get(name) for s in splits)]
+        where = f"in the split{'s' * (len(splits) > 1)} {' and '.join(splits)}"
+        present = [name for name in names if any(counts[split].get(name) for split in splits)]
+        lacking = [name for name in names if name not in unused and name not in present]
         if splits and lacking:
-            where = f"the split{'s' * (len(splits) > 1)} {' and '.join(splits)}"
-            findings.append(_line(root, where, lacking))
+            findings.append(_line(root, f"without an object {where}", lacking))
+        only_set_aside = [name for name in present if not any(plain[split].get(name) for split in splits)]
+        if only_set_aside:
+            what = f"with none but difficult or crowd objects {where}"
+            findings.append(_line(root, what, only_set_aside, remedy="add others"))
     return findings
 
 
-def _line(root: Path, where: str, names: Iterable[str]) -> Finding:
+def _line(root: Path, what: str, names: Iterable[str], remedy: str = "add some") -> Finding:
     names = sorted(names)  # the same for a set and its copy
-    message = f"{counted(len(names), 'class', 'classes')} without an object in {where}: "
+    message = f"{counted(len(names), 'class', 'classes')} {what}: "
     message += ", ".join(names) if len(names) <= ALL_SHOWN else some_names(names)
-    return warning("class without objects", root, None, f"{message}: add some, or do not ask for it", names)
+    return warning("class without objects", root, None, f"{message}: {remedy}, or do not ask for it", names)
