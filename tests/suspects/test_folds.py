@@ -58,10 +58,17 @@ class TestRecipe:
 
 
 def test_parts_are_of_equal_size_and_the_same_every_time():
-    parts = fold_of_each(11, 3)
+    parts = fold_of_each(np.arange(11), 3)
     assert sorted(np.bincount(parts).tolist()) == [3, 4, 4]
-    assert parts.tolist() == fold_of_each(11, 3).tolist()
+    assert parts.tolist() == fold_of_each(np.arange(11), 3).tolist()
     assert parts.tolist() != sorted(parts.tolist())
+
+
+def test_pictures_of_one_file_are_of_one_part():
+    """Or a model would look at what it was trained on."""
+    files = np.array([0, 1, 2, 0, 3, 1])
+    parts = fold_of_each(files, 2)
+    assert parts.tolist() == fold_of_each(np.arange(4), 2)[files].tolist()
 
 
 def test_a_fold_holds_every_picture_once(voc_set, tmp_path):
@@ -151,7 +158,7 @@ def test_nobody_looks_at_what_it_has_learnt(voc_set, tmp_path, pretended):
 
     console = Console(file=io.StringIO(), width=200)
     found = cross_validated(dataset, recipe_of("tiny", []), 3, tmp_path, detect, "cpu", console)
-    part_of = fold_of_each(4, 3).tolist()
+    part_of = fold_of_each(np.arange(4), 3).tolist()
     assert [int(one.boxes[0, 3]) for one in found] == part_of
     assert all(one.class_names == ("dog", "cat") and one.class_ids.tolist() == [1] for one in found)
     learnt = [{int(example.picture.stem) for example in data.examples} for data, _, _ in pretended]
@@ -193,7 +200,7 @@ def test_a_picture_that_cannot_be_read_is_named_as_its_own_set_has_it(voc_set, t
         monkeypatch.setattr(folds, "train", fail)
     with pytest.raises(DataError) as caught:
         cross_validated(dataset, recipe_of("tiny", []), 2, tmp_path / "out", fail, "cpu", Console(file=io.StringIO()))
-    first = int(np.flatnonzero((fold_of_each(4, 2) == 0) == (part == "test"))[0])
+    first = int(np.flatnonzero((fold_of_each(np.arange(4), 2) == 0) == (part == "test"))[0])
     assert str(caught.value) == f"{dataset.picture(first)}: is no picture"
 
 

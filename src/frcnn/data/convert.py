@@ -14,9 +14,9 @@ import numpy as np
 
 from frcnn.data.box_faults import SOUND, TOO_THIN
 from frcnn.data.coco_writer import CocoWriter
-from frcnn.data.dataset import BadBoxes, OpenSet, check_usable, found_names, open_sets, require_pictures
+from frcnn.data.dataset import BadBoxes, check_usable, found_names, open_sets, require_pictures
 from frcnn.data.entries import WRITTEN, Entry, Writer
-from frcnn.data.index import NO_IDENTITY, Kind
+from frcnn.data.index import NO_IDENTITY, Kind, OpenSet
 from frcnn.data.sources import PICTURE_SUFFIXES
 from frcnn.data.voc import LEAST_SIDE
 from frcnn.data.voc_writer import VocWriter

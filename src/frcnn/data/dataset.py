@@ -11,8 +11,8 @@ from jaxtyping import Int
 
 from frcnn.data.box_faults import explain_fault
 from frcnn.data.examples import Chosen, Example, Examples, area_of
-from frcnn.data.held_out import Numbers, divide, joined
-from frcnn.data.index import NO_ANNOTATION, NO_PICTURE, UNREADABLE, Index, Kind
+from frcnn.data.held_out import NOTHING, Numbers, divide, joined, without_test
+from frcnn.data.index import NO_ANNOTATION, NO_PICTURE, UNREADABLE, Index, Kind, OpenSet
 from frcnn.data.index_file import open_index
 from frcnn.data.pictures import read_size
 from frcnn.data.recognise import find_sources
@@ -24,15 +24,6 @@ BadBoxes = Literal["refuse", "skip"]
 SKIP = "train: --set data.bad_boxes=skip, evaluate: --bad-boxes skip"
 SPLITS = ("train", "val", "trainval", "test")
 UNKNOWN = -1  # the class of an object whose class is none of those asked for
-
-
-@dataclass(frozen=True)
-class OpenSet:
-    """One data set, where it lies and what is in it."""
-
-    root: Path
-    index: Index
-
 
 Choice = list[tuple[OpenSet, Numbers]]  # which pictures of which set
 
@@ -85,11 +76,19 @@ def load_dataset(
     unless they are given. Raises DataError.
     """
     sets = open_sets(paths)
-    chosen = [(one, one.index.splits[split]) for one in sets if split in splits_of(one.index)]
-    if not chosen:
-        raise DataError(f"{_named(sets)}: there is no split {split!r}; there is {_existing(sets)}")
+    _require_split(sets, split)
+    of_each = [(one, splits_of(one.index)) for one in sets]
+    chosen = [(one, splits[split]) for one, splits in of_each if split in splits]
     names = tuple(class_names) if class_names is not None else found_names(sets)
     return _dataset(chosen, names, bad_boxes)
+
+
+def split_to_learn(paths: Sequence[Path], split: str, bad_boxes: BadBoxes = "refuse") -> Dataset:
+    """As `load_dataset`, but without pictures that `test` names too. Raises DataError."""
+    sets = open_sets(paths)
+    _require_split(sets, split)
+    free = without_test(sets, [splits_of(one.index).get(split, NOTHING) for one in sets])
+    return _dataset(list(zip(sets, free, strict=True)), found_names(sets), bad_boxes)
 
 
 def training_splits(
@@ -100,17 +99,15 @@ def training_splits(
     With `validation` 0 everything but `test` is trained on and nothing is held out. Raises DataError.
     """
     sets = open_sets(paths)
-    divisions = [divide(one.index, validation, seed) for one in sets]
-    learnt = [(one, division.learnt) for one, division in zip(sets, divisions, strict=True)]
-    held_out = [(one, division.held_out) for one, division in zip(sets, divisions, strict=True)]
-    taken = sum(division.taken for division in divisions)
+    division = divide(sets, validation, seed)
+    learnt, held_out = (list(zip(sets, numbers, strict=True)) for numbers in (division.learnt, division.held_out))
     if not any(len(numbers) for _, numbers in learnt):
-        raise DataError(_nothing_to_train_on(sets, taken))
+        raise DataError(_nothing_to_train_on(sets, division.taken))
     names = found_names(sets)
     if not any(len(one.index.boxes) for one in sets):
         raise DataError(f"{_named(sets)}: there is no object in any annotation, so nothing to learn")
     validating = _dataset(held_out, names, bad_boxes) if any(len(numbers) for _, numbers in held_out) else None
-    training = replace(_dataset(learnt, names, bad_boxes), taken_pictures=taken)
+    training = replace(_dataset(learnt, names, bad_boxes), taken_pictures=division.taken)
     if not training.count_learnt():
         raise DataError(
             f"{_named(sets)}: no picture to train on has an object with a sound box that is neither difficult nor a "
@@ -139,6 +136,11 @@ def require_pictures(sets: Sequence[OpenSet]) -> None:
     """Raises DataError where no split of any set names a picture: nothing would be done, and look like success."""
     if not any(len(numbers) for one in sets for numbers in one.index.splits.values()):
         raise DataError(f"{_named(sets)}: there is no picture in any split; there is {_existing(sets)}")
+
+
+def _require_split(sets: Sequence[OpenSet], split: str) -> None:
+    if not any(split in splits_of(one.index) for one in sets):
+        raise DataError(f"{_named(sets)}: there is no split {split!r}; there is {_existing(sets)}")
 
 
 def splits_of(index: Index) -> dict[str, Numbers]:

@@ -1,41 +1,56 @@
-"""Which pictures of a data set are trained on, and which are held out: no picture is both, and none is of `test`.
+"""Which pictures of data sets are trained on, and which are held out: no picture is both, and none is of `test`.
 
-Pictures are told apart by their names, since each of COCO's files has entries of its own.
+A picture is its file, however it is spelled and whichever set names it: each of COCO's files has entries of its own.
 """
 
 import random
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Int, Int64
 
-from frcnn.data.index import Index
+from frcnn.data.index import OpenSet
 
-Numbers = Int[np.ndarray, " _"]
-NOTHING = np.zeros(0, np.int32)
+Numbers = Int[np.ndarray, " _"]  # of pictures in their index
+Rows = Int64[np.ndarray, " _"]  # of pictures in all indices, one after another
+NOTHING = np.zeros(0, np.int64)
 
 
 class Division(NamedTuple):
-    """Numbers of pictures in their index."""
+    """Of each set, numbers of pictures in its index."""
 
-    learnt: Numbers
-    held_out: Numbers
+    learnt: list[Numbers]
+    held_out: list[Numbers]
     taken: int  # pictures that are not where a split names them, since test has them, or val
 
 
-def divide(index: Index, validation: float, seed: int) -> Division:
-    """`train` and `val`, or a seeded share of what there is; with `validation` 0 everything but `test` is learnt."""
-    (train, val, both), taken = _without_test(index)
-    if validation == 0:
-        return Division(joined(both, train, val), NOTHING, taken)
-    if len(train) and len(val):
-        is_held_out = _among(index, train, _names(index, val))
-        return Division(train[~is_held_out], val, taken + int(is_held_out.sum()))
-    candidates = train if len(train) else both
-    if len(val):  # a list of all pictures holds these too, which is no mistake
-        return Division(candidates[~_among(index, candidates, _names(index, val))], val, taken)
-    is_held_out = _seeded_share(len(candidates), validation, seed)
-    return Division(candidates[~is_held_out], candidates[is_held_out], taken)
+class _Part(NamedTuple):
+    learnt: Rows
+    held_out: Rows
+    taken: Rows
+
+
+def divide(sets: Sequence[OpenSet], validation: float, seed: int) -> Division:
+    """`train` and `val`, or a seeded share of what there is; with `validation` 0 everything but `test` is learnt.
+
+    What lies in one folder is one set: COCO's files may be named one by one.
+    """
+    pictures = _Pictures.of(sets)
+    test = pictures.named("test", range(len(sets)))
+    parts = [_divide_folder(pictures, members, test, validation, seed) for members in _by_folder(sets)]
+    learnt, held_out, taken = (np.concatenate(rows) for rows in zip(*parts, strict=True))
+    free = pictures.without(learnt, held_out)  # another folder's, too
+    taken = np.concatenate((taken, np.setdiff1d(learnt, free)))
+    return Division(pictures.of_each_set(free), pictures.of_each_set(held_out), pictures.count_files(taken))
+
+
+def without_test(sets: Sequence[OpenSet], numbers: Sequence[Numbers]) -> list[Numbers]:
+    """Of each set, those of some pictures that no set's `test` names."""
+    pictures = _Pictures.of(sets)
+    rows = np.concatenate([NOTHING, *(own + begin for own, begin in zip(numbers, pictures.first, strict=False))])
+    return pictures.of_each_set(pictures.without(rows, pictures.named("test", range(len(sets)))))
 
 
 def joined(*parts: Numbers) -> Numbers:
@@ -44,29 +59,77 @@ def joined(*parts: Numbers) -> Numbers:
     return together[np.sort(np.unique(together, return_index=True)[1])]
 
 
-def _without_test(index: Index) -> tuple[list[Numbers], int]:
-    """`train`, `val` and `trainval` without the pictures of `test`, and how many these were."""
-    named = [index.splits.get(name, NOTHING) for name in ("train", "val", "trainval")]
-    test = _names(index, index.splits.get("test", NOTHING))
-    if not test:
-        return named, 0
-    is_asked = [_among(index, numbers, test) for numbers in named]
-    taken = joined(*(numbers[asked] for numbers, asked in zip(named, is_asked, strict=True)))
-    return [numbers[~asked] for numbers, asked in zip(named, is_asked, strict=True)], len(taken)
+def as_met(things: Iterable[Hashable]) -> Int64[np.ndarray, " _"]:
+    """A number for each, from 0 in the order in which they are met: one for those that are equal."""
+    known: dict[Hashable, int] = {}
+    return np.array([known.setdefault(thing, len(known)) for thing in things], np.int64)
 
 
-def _seeded_share(count: int, validation: float, seed: int) -> Bool[np.ndarray, " {count}"]:
-    """Which of `count` pictures are held out: at least one, and not all."""
+@dataclass(frozen=True)
+class _Pictures:
+    """Those of all sets together."""
+
+    sets: Sequence[OpenSet]
+    first: Sequence[int]  # of each set's rows, and the end
+    files: Int64[np.ndarray, " P"]  # a number for each picture's file
+
+    @classmethod
+    def of(cls, sets: Sequence[OpenSet]) -> "_Pictures":
+        first = np.cumsum([0, *(len(one.index) for one in sets)]).tolist()
+        return cls(sets, first, as_met(path for one in sets for path in one.picture_paths()))
+
+    def named(self, split: str, members: Iterable[int]) -> Rows:
+        """What a split of some of the sets names."""
+        found = [self.sets[number].index.splits.get(split, NOTHING) + self.first[number] for number in members]
+        return np.concatenate([NOTHING, *found])
+
+    def without(self, rows: Rows, others: Rows) -> Rows:
+        """Those that are no file of the others."""
+        return rows[~np.isin(self.files[rows], self.files[others])]
+
+    def joined(self, *parts: Rows) -> Rows:
+        """One after another, without what an earlier one has."""
+        together = NOTHING
+        for rows in parts:
+            together = np.concatenate((together, self.without(rows, together)))
+        return together
+
+    def of_each_set(self, rows: Rows) -> list[Numbers]:
+        """In their order, by their numbers."""
+        return [
+            rows[(rows >= begin) & (rows < end)] - begin
+            for begin, end in zip(self.first[:-1], self.first[1:], strict=True)
+        ]
+
+    def count_files(self, rows: Rows) -> int:
+        return len(np.unique(self.files[rows]))
+
+
+def _by_folder(sets: Sequence[OpenSet]) -> list[list[int]]:
+    """The numbers of the sets."""
+    folders: dict[str, list[int]] = {}
+    for number, one in enumerate(sets):
+        folders.setdefault(str(one.root.resolve()), []).append(number)
+    return list(folders.values())
+
+
+def _divide_folder(pictures: _Pictures, members: Sequence[int], test: Rows, validation: float, seed: int) -> _Part:
+    named = [pictures.named(split, members) for split in ("train", "val", "trainval")]
+    train, val, both = (pictures.without(rows, test) for rows in named)
+    taken = np.setdiff1d(np.concatenate(named), np.concatenate((train, val, both)))
+    if validation == 0:
+        return _Part(pictures.joined(both, train, val), NOTHING, taken)
+    if len(val):  # that a list of all pictures holds these too is no mistake
+        learnt = pictures.without(train, val)
+        taken = np.concatenate((taken, np.setdiff1d(train, learnt)))
+        return _Part(learnt if len(learnt) else pictures.without(both, val), val, taken)
+    candidates = pictures.joined(both, train)
+    is_held_out = _seeded_share(as_met(pictures.files[candidates].tolist()), validation, seed)
+    return _Part(candidates[~is_held_out], candidates[is_held_out], taken)
+
+
+def _seeded_share(files: Int64[np.ndarray, " C"], validation: float, seed: int) -> Bool[np.ndarray, " C"]:
+    """Which pictures are held out: at least one file, and not all."""
+    count = len(np.unique(files))
     share = min(max(round(validation * count), 1), count - 1)
-    is_held_out = np.zeros(count, bool)
-    is_held_out[random.Random(f"validation {seed}").sample(range(count), max(share, 0))] = True
-    return is_held_out
-
-
-def _names(index: Index, numbers: Numbers) -> set[str]:
-    return {index.picture_names[number] for number in numbers.tolist()}
-
-
-def _among(index: Index, numbers: Numbers, names: set[str]) -> Bool[np.ndarray, " _"]:
-    """Which of some pictures have one of these names."""
-    return np.array([index.picture_names[number] in names for number in numbers.tolist()], bool)
+    return np.isin(files, random.Random(f"validation {seed}").sample(range(count), max(share, 0)))

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
-from frcnn.data.dataset import BadBoxes, Dataset, OpenSet, load_dataset, open_sets
+from frcnn.data.dataset import BadBoxes, Dataset, load_dataset, open_sets
 from frcnn.data.examples import Example
-from frcnn.data.index import NO_IDENTITY
+from frcnn.data.index import NO_IDENTITY, OpenSet
 from frcnn.data.pictures import read_size
 from frcnn.errors import DataError
 from frcnn.evaluation.analysis import analyse

@@ -6,6 +6,7 @@ data set -> K parts -> a data set each, in COCO's layout -> a training each -> d
 import hashlib
 import itertools
 import math
+import os
 import random
 import re
 import shutil
@@ -24,6 +25,7 @@ from frcnn.data.coco_writer import CocoWriter
 from frcnn.data.dataset import Dataset, load_dataset
 from frcnn.data.entries import Entry
 from frcnn.data.examples import Example
+from frcnn.data.held_out import as_met
 from frcnn.data.index import DIFFICULT
 from frcnn.data.sources import PICTURE_SUFFIXES
 from frcnn.errors import FrcnnError, UsageError
@@ -77,11 +79,14 @@ def _require_free(overrides: Sequence[str]) -> None:
             raise UsageError(f"--set {key}: --folds decides it ({decided[key]}): leave it out")
 
 
-def fold_of_each(pictures: int, folds: int) -> Int[np.ndarray, " P"]:
-    """The part that each picture belongs to: parts of equal size, drawn once and for all."""
-    parts = [number % folds for number in range(pictures)]
+def fold_of_each(files: Int[np.ndarray, " P"], folds: int) -> Int[np.ndarray, " P"]:
+    """The part that each picture belongs to: parts of equal size, drawn once and for all.
+
+    `files` are numbers from 0: pictures of one file are of one part.
+    """
+    parts = [number % folds for number in range(len(np.unique(files)))]
     random.Random(f"folds {folds}").shuffle(parts)
-    return np.array(parts, np.int64)
+    return np.array(parts, np.int64)[files]
 
 
 def cross_validated(
@@ -92,10 +97,11 @@ def cross_validated(
     What is trained stays in `out`, in a folder of its own for these pictures, annotations and settings: where it was
     stopped, the same call goes on. Raises FrcnnError.
     """
-    if len(dataset) < folds:
-        raise UsageError(f"--folds {folds}: there are only {len(dataset)} pictures: ask for fewer")
+    files = as_met(os.path.normpath(dataset.picture(number).absolute()) for number in range(len(dataset)))
+    if (count := len(np.unique(files))) < folds:
+        raise UsageError(f"--folds {folds}: there are only {count} pictures: ask for fewer")
     folder = out / f"folds-{_digest(dataset, recipe, folds)}"
-    part_of = fold_of_each(len(dataset), folds)
+    part_of = fold_of_each(files, folds)
     detections: dict[int, Detections] = {}
     for fold in range(folds):
         own = folder / str(fold + 1)

@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 
 from frcnn.config import override_sections
-from frcnn.data.dataset import BadBoxes, Dataset, load_dataset, training_splits
+from frcnn.data.dataset import BadBoxes, Dataset, load_dataset, split_to_learn, training_splits
 from frcnn.device import Precision, check_precision, choose_device
 from frcnn.errors import UsageError
 from frcnn.evaluation.run import Progress, evaluate_model
@@ -124,9 +124,9 @@ def _check_request(split: str | None, out: Path | None, folds: int, top: int, ov
 
 
 def _training_part(paths: Sequence[Path], split: str | None, bad_boxes: BadBoxes) -> Dataset:
-    """What a training would learn from: everything but `test`, unless a split is named."""
+    """What a training would learn from: everything, or the split that is named, but nothing of `test`."""
     if split is not None:
-        return load_dataset(paths, split, bad_boxes=bad_boxes)
+        return split_to_learn(paths, split, bad_boxes)
     return training_splits(paths, validation=0, seed=0, bad_boxes=bad_boxes)[0]
 
 
