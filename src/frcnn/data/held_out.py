@@ -5,7 +5,7 @@ A picture is its file, however it is spelled and whichever set names it: each of
 
 import random
 from collections.abc import Hashable, Iterable, Sequence
-from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -37,18 +37,20 @@ def divide(sets: Sequence[OpenSet], validation: float, seed: int) -> Division:
 
     What lies in one folder is one set: COCO's files may be named one by one.
     """
-    pictures = _Pictures.of(sets)
+    pictures = _Pictures(sets)
     test = pictures.named("test", range(len(sets)))
     parts = [_divide_folder(pictures, members, test, validation, seed) for members in _by_folder(sets)]
     learnt, held_out, taken = (np.concatenate(rows) for rows in zip(*parts, strict=True))
-    free = pictures.without(learnt, held_out)  # another folder's, too
-    taken = np.concatenate((taken, np.setdiff1d(learnt, free)))
-    return Division(pictures.of_each_set(free), pictures.of_each_set(held_out), pictures.count_files(taken))
+    is_held_out = pictures.among(learnt, held_out)  # by another folder
+    taken = np.concatenate((taken, learnt[is_held_out]))
+    return Division(
+        pictures.of_each_set(learnt[~is_held_out]), pictures.of_each_set(held_out), pictures.count_files(taken)
+    )
 
 
 def without_test(sets: Sequence[OpenSet], numbers: Sequence[Numbers]) -> list[Numbers]:
     """Of each set, those of some pictures that no set's `test` names."""
-    pictures = _Pictures.of(sets)
+    pictures = _Pictures(sets)
     rows = np.concatenate([NOTHING, *(own + begin for own, begin in zip(numbers, pictures.first, strict=False))])
     return pictures.of_each_set(pictures.without(rows, pictures.named("test", range(len(sets)))))
 
@@ -65,27 +67,32 @@ def as_met(things: Iterable[Hashable]) -> Int64[np.ndarray, " _"]:
     return np.array([known.setdefault(thing, len(known)) for thing in things], np.int64)
 
 
-@dataclass(frozen=True)
 class _Pictures:
     """Those of all sets together."""
 
-    sets: Sequence[OpenSet]
-    first: Sequence[int]  # of each set's rows, and the end
-    files: Int64[np.ndarray, " P"]  # a number for each picture's file
+    def __init__(self, sets: Sequence[OpenSet]) -> None:
+        self.sets = sets
+        self.first = np.cumsum([0, *(len(one.index) for one in sets)]).tolist()  # of each set's rows, and the end
 
-    @classmethod
-    def of(cls, sets: Sequence[OpenSet]) -> "_Pictures":
-        first = np.cumsum([0, *(len(one.index) for one in sets)]).tolist()
-        return cls(sets, first, as_met(path for one in sets for path in one.picture_paths()))
+    @cached_property
+    def files(self) -> Int64[np.ndarray, " P"]:
+        """A number for each picture's file; a million take a second, so that only who asks waits."""
+        return as_met(path for one in self.sets for path in one.picture_paths())
 
     def named(self, split: str, members: Iterable[int]) -> Rows:
         """What a split of some of the sets names."""
         found = [self.sets[number].index.splits.get(split, NOTHING) + self.first[number] for number in members]
         return np.concatenate([NOTHING, *found])
 
+    def among(self, rows: Rows, others: Rows) -> Bool[np.ndarray, " _"]:
+        """Which of them are files of the others."""
+        if not len(rows) or not len(others):
+            return np.zeros(len(rows), bool)
+        return np.isin(self.files[rows], self.files[others])
+
     def without(self, rows: Rows, others: Rows) -> Rows:
         """Those that are no file of the others."""
-        return rows[~np.isin(self.files[rows], self.files[others])]
+        return rows[~self.among(rows, others)]
 
     def joined(self, *parts: Rows) -> Rows:
         """One after another, without what an earlier one has."""
@@ -102,7 +109,8 @@ class _Pictures:
         ]
 
     def count_files(self, rows: Rows) -> int:
-        return len(np.unique(self.files[rows]))
+        """Of rows that may be of one file."""
+        return len(np.unique(self.files[rows])) if len(rows) else 0
 
 
 def _by_folder(sets: Sequence[OpenSet]) -> list[list[int]]:
@@ -115,13 +123,15 @@ def _by_folder(sets: Sequence[OpenSet]) -> list[list[int]]:
 
 def _divide_folder(pictures: _Pictures, members: Sequence[int], test: Rows, validation: float, seed: int) -> _Part:
     named = [pictures.named(split, members) for split in ("train", "val", "trainval")]
-    train, val, both = (pictures.without(rows, test) for rows in named)
-    taken = np.setdiff1d(np.concatenate(named), np.concatenate((train, val, both)))
+    is_asked = [pictures.among(rows, test) for rows in named]
+    train, val, both = (rows[~asked] for rows, asked in zip(named, is_asked, strict=True))
+    taken = np.concatenate([rows[asked] for rows, asked in zip(named, is_asked, strict=True)])
     if validation == 0:
         return _Part(pictures.joined(both, train, val), NOTHING, taken)
     if len(val):  # that a list of all pictures holds these too is no mistake
-        learnt = pictures.without(train, val)
-        taken = np.concatenate((taken, np.setdiff1d(train, learnt)))
+        is_held_out = pictures.among(train, val)
+        learnt = train[~is_held_out]
+        taken = np.concatenate((taken, train[is_held_out]))
         return _Part(learnt if len(learnt) else pictures.without(both, val), val, taken)
     candidates = pictures.joined(both, train)
     is_held_out = _seeded_share(as_met(pictures.files[candidates].tolist()), validation, seed)
@@ -130,6 +140,6 @@ def _divide_folder(pictures: _Pictures, members: Sequence[int], test: Rows, vali
 
 def _seeded_share(files: Int64[np.ndarray, " C"], validation: float, seed: int) -> Bool[np.ndarray, " C"]:
     """Which pictures are held out: at least one file, and not all."""
-    count = len(np.unique(files))
+    count = int(files.max(initial=-1)) + 1  # files are numbered from 0
     share = min(max(round(validation * count), 1), count - 1)
     return np.isin(files, random.Random(f"validation {seed}").sample(range(count), max(share, 0)))
