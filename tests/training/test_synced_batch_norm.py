@@ -186,25 +186,47 @@ def test_one_process_is_plain_batch_norm() -> None:
     assert all(torch.equal(actual[key], value) for key, value in expected.items())
 
 
-def test_a_single_feature_leaves_the_bias() -> None:
-    """As two processes have it, of which one has a stand-in; torch refuses it."""
+def test_a_single_feature_is_normalised_as_in_evaluation() -> None:
+    """Of two processes one may have a stand-in; torch refuses a single one."""
     layer = synced(nn.BatchNorm2d(2))
     assert isinstance(layer, SyncedBatchNorm2d)
+    layer(torch.randn(4, 2, 3, 3, generator=torch.Generator().manual_seed(0)) * 5 + 1)
     nn.init.constant_(layer.weight, 3.0)
     nn.init.constant_(layer.bias, 0.5)
-    feature = torch.tensor([2.0, -4.0]).reshape(1, 2, 1, 1).requires_grad_()
+    before = {name: value.clone() for name, value in layer.state_dict().items()}
+    feature, as_asked = (torch.tensor([2.0, -4.0]).reshape(1, 2, 1, 1).requires_grad_() for _ in range(2))
     normalised = layer(feature)
     normalised.square().sum().backward()
-    assert normalised.flatten().tolist() == [0.5, 0.5]
-    assert feature.grad is not None
-    assert feature.grad.flatten().tolist() == pytest.approx([0, 0], abs=1e-3)  # 949 - 949, in float32
-    assert layer.bias.grad.tolist() == [1, 1]  # 2 x .5
-    assert layer.running_mean is not None
-    assert layer.running_mean.tolist() == pytest.approx([0.2, -0.4])  # a tenth of the way
-    assert layer.running_var is not None
-    assert layer.running_var.tolist() == pytest.approx([0.9, 0.9])
+    assert layer.weight.grad is not None
+    weight_gradient = layer.weight.grad.clone()
+    for name in ("running_mean", "running_var"):  # a variance of 0 would eat the running one
+        assert torch.equal(layer.state_dict()[name], before[name]), name
+    layer.zero_grad()
+    expected = layer.eval()(as_asked)
+    expected.square().sum().backward()
+    torch.testing.assert_close(normalised, expected)
+    torch.testing.assert_close(feature.grad, as_asked.grad)
+    torch.testing.assert_close(weight_gradient, layer.weight.grad)
     with pytest.raises(ValueError, match="more than 1 value"):
         nn.BatchNorm2d(2)(feature.detach())
+
+
+def test_a_single_feature_leaves_the_bias_where_nothing_is_tracked() -> None:
+    """Its own mean and a variance of 0 are all there is."""
+    layer = synced(nn.BatchNorm2d(2, track_running_stats=False))
+    feature = torch.tensor([2.0, -4.0]).reshape(1, 2, 1, 1).requires_grad_()
+    normalised = layer(feature)
+    normalised.sum().backward()
+    assert normalised.flatten().tolist() == [0, 0]
+    assert feature.grad is not None
+    assert feature.grad.flatten().tolist() == pytest.approx([0, 0], abs=1e-3)  # 316 - 316, in float32
+
+
+def test_many_single_features_move_no_statistics() -> None:
+    layer = synced(nn.BatchNorm2d(3))
+    for number in range(100):
+        layer(torch.full((1, 3, 1, 1), float(number)))
+    assert torch.equal(layer.eval()(torch.ones(1, 3, 1, 1)), nn.BatchNorm2d(3).eval()(torch.ones(1, 3, 1, 1)))
 
 
 def test_tensors_stay_the_ones_they_are() -> None:

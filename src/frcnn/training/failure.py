@@ -25,6 +25,7 @@ from frcnn.structures import Target
 from frcnn.training.objectives import NamedLosses
 from frcnn.training.pieces import added_up, by_its_share, make_piece, seeds_of
 from frcnn.training.schedules import set_modes, stages_of, train_only
+from frcnn.training.synced_batch_norm import synced
 from frcnn.weights.model_file import load_as_it_is, save_model
 from frcnn.weights.state_file import read_safetensors
 
@@ -170,6 +171,7 @@ def _read(folder: Path) -> FailedStep:
         proposals.append([of_picture["proposals"] for of_picture in found] if "proposals" in found[0] else None)
     config = parse_config(step.pop("config"), str(folder / BATCH))
     model = load_as_it_is(folder / MODEL)
+    synced(model)  # as in a run: torch's batch norm refuses a single feature
     return FailedStep(model, config, pieces=pieces, proposals=proposals, message=file.metadata["message"], **step)
 
 

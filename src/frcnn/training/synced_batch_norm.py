@@ -27,27 +27,40 @@ class SyncedBatchNorm2d(nn.BatchNorm2d):
     def forward(self, input: Float[Tensor, "N C H W"]) -> Float[Tensor, "N C H W"]:
         """Normalised by all processes' mean and variance; in evaluation mode, or in one process, plain batch norm.
 
-        Of a single feature a channel, which torch refuses, nothing is left but the bias.
+        A single feature a channel, which torch refuses, says nothing of a variance: it is normalised by the running
+        statistics, and these stay as they are.
         """
         if not self.training or (number_of_processes() == 1 and input[:, 0].numel() != 1):
             return super().forward(input)
         self._check_input_dim(input)
         mean, variance, count = shared_statistics(input.detach(), self.share_weight)
         self._track(mean, variance, count)
+        mean, variance, per_feature = self._normalisers(mean, variance, count)
         weight = torch.ones_like(mean) if self.weight is None else self.weight
         bias = torch.zeros_like(mean) if self.bias is None else self.bias
-        per_feature = self.share_weight / count.clamp(min=1)  # how much each feature here moves the mean
         tied, weight, bias = _TiedByStatistics.apply(input, weight, bias, mean, variance, per_feature, self.eps)
         return F.batch_norm(tied, mean, variance, weight, bias, eps=self.eps)
 
+    def _normalisers(
+        self, mean: Float[Tensor, " C"], variance: Float[Tensor, " C"], count: Float[Tensor, ""]
+    ) -> tuple[Float[Tensor, " C"], Float[Tensor, " C"], Float[Tensor, ""]]:
+        """The mean and the variance to normalise by, and how much each feature here moves that mean."""
+        per_feature = self.share_weight / count.clamp(min=1)
+        if self.running_mean is None or self.running_var is None:
+            return mean, variance, per_feature
+        is_told = count > 1
+        mean = torch.where(is_told, mean, self.running_mean.to(mean))
+        variance = torch.where(is_told, variance, self.running_var.to(variance))
+        return mean, variance, per_feature * is_told
+
     @torch.no_grad()
     def _track(self, mean: Float[Tensor, " C"], variance: Float[Tensor, " C"], count: Float[Tensor, ""]) -> None:
-        """The running statistics, by nn.BatchNorm2d's rule; a batch with nothing in it leaves them as they are."""
+        """The running statistics, by nn.BatchNorm2d's rule; one or no feature leaves them as they are."""
         if self.running_mean is None or self.running_var is None or self.num_batches_tracked is None:
             return
         self.num_batches_tracked.add_(1)
         momentum = 1 / float(self.num_batches_tracked) if self.momentum is None else self.momentum
-        step = momentum * (count > 0).to(self.running_mean)
+        step = momentum * (count > 1).to(self.running_mean)
         unbiased = variance * (count / (count - 1).clamp(min=1))
         self.running_mean.lerp_(mean.to(self.running_mean), step)
         self.running_var.lerp_(unbiased.to(self.running_var), step)
