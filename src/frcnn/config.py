@@ -17,7 +17,7 @@ from frcnn.errors import ConfigError
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
-Count = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=1, le=2**31 - 1)]  # of what an index of 32 bits tells apart
 Triple = tuple[float, float, float]
 Quadruple = tuple[float, float, float, float]
 

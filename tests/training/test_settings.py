@@ -232,6 +232,47 @@ def test_a_file_to_begin_with_is_remembered_by_its_whole_path(
     assert getattr(asked(out, f"train.{key}=mine.safetensors", resume=True).train, key) == getattr(config.train, key)
 
 
+@pytest.mark.parametrize("key", ["weights", "backbone"])
+def test_a_run_goes_on_without_the_file_that_it_began_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    """Joint training has what it needs in its state; and other folders may have such a file."""
+    monkeypatch.chdir(tmp_path)
+    out = a_run(tmp_path / "run", f'train.{key}="{tmp_path / "gone.safetensors"}"')
+    begun = load_config(out / "config.toml")
+    assert asked(out, f"train.{key}=gone.safetensors", resume=True) == begun
+    assert asked(out, resume=True, **{key: "gone.safetensors"}) == begun
+    with pytest.raises(UsageError, match=r"other\.safetensors is none of them"):
+        asked(out, resume=True, **{key: "other.safetensors"})
+
+
+def test_a_run_that_names_its_weights_from_where_it_was_begun_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("mine.safetensors").touch()
+    out = a_run(tmp_path / "run", "train.weights=mine.safetensors")
+    begun = load_config(out / "config.toml")
+    assert begun.train.weights == "mine.safetensors"
+    assert asked(out, "train.log_every=1", resume=True) == override(begun, ["train.log_every=1"])
+    assert asked(out, "train.weights=mine.safetensors", resume=True) == begun
+
+
+@pytest.mark.parametrize("start", ["none", "imagenet"])
+def test_no_file_takes_the_place_of_what_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, start: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path(start).touch()
+    assert asked(tmp_path / "run", f"train.backbone={start}").train.backbone == start
+    assert asked(tmp_path / "run", backbone=start).train.backbone == start
+
+
+def test_a_backbone_beside_a_detector_is_refused_however_that_is_asked_for(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="--weights continues a whole detector, --backbone starts a new one"):
+        asked(tmp_path / "run", backbone="none", weights="mine.safetensors")
+    with pytest.raises(UsageError, match=r"train\.weights continues a whole detector, --backbone starts a new one"):
+        asked(tmp_path / "run", "train.weights=mine.safetensors", backbone="none")
+
+
 class TestSuitToWeights:
     """The weights may want another input, and random ones nothing frozen."""
 

@@ -1,6 +1,6 @@
 """What a training is asked to do, settled and checked before data is touched."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from frcnn.weights.imagenet import BackboneWeights
 
 # They move no weight.
 FREE_WHEN_RESUMED = ("data.workers", "train.checkpoint_every", "train.log_every", "train.trackers")
+NO_FILE = ("imagenet", "none")  # what a backbone may start with besides, whatever lies in the folder
 LEAST_LIVE_BATCH = 4  # pictures that are normalised together, from which batch norm may learn its statistics anew
 
 
@@ -49,6 +50,8 @@ def settle(
         raise UsageError(f"{out}: {blocker} is a file, not a folder: give another --out")
     if backbone is not None and weights is not None:
         raise UsageError("--weights continues a whole detector, --backbone starts a new one: give one of them")
+    if backbone is not None and any(_key(assignment) == "train.weights" for assignment in overrides):
+        raise UsageError("train.weights continues a whole detector, --backbone starts a new one: give one of them")
     if states(out / "state") and not resume:
         raise UsageError(f"{out}: already holds a run: add --resume to go on with it, or give another --out")
     if (out / "last.safetensors").exists() and not states(out / "state"):
@@ -77,14 +80,27 @@ def _complete(chosen: Config, assignments: Sequence[str], start: Mapping[str, st
 
 def _placed(settings: Config) -> Config:
     """The settings with the files that they begin with named by their whole paths."""
-    named = {"backbone": settings.train.backbone, "weights": settings.train.weights}
-    whole = {key: _from_anywhere(value) for key, value in named.items() if value is not None}
-    return settings.model_copy(update={"train": settings.train.model_copy(update=whole)})
+    return _begun_with(settings, _from_anywhere)
 
 
 def _from_anywhere(start: str) -> str:
     """A file by its whole path: alternating training reads it again, whatever folder it is gone on with from."""
-    return str(Path(start).absolute()) if Path(start).is_file() else start
+    return _whole_path(start) if start not in NO_FILE and Path(start).is_file() else start
+
+
+def _compared(settings: Config) -> Config:
+    """As `_placed`, but whether those files are there or not: they may be gone, or have been named otherwise."""
+    return _begun_with(settings, _whole_path)
+
+
+def _begun_with(settings: Config, renamed: Callable[[str], str]) -> Config:
+    named = {"backbone": settings.train.backbone, "weights": settings.train.weights}
+    starts = {key: renamed(value) for key, value in named.items() if value is not None}
+    return settings.model_copy(update={"train": settings.train.model_copy(update=starts)})
+
+
+def _whole_path(start: str) -> str:
+    return str(Path(start).absolute())
 
 
 def _settings_of(
@@ -96,10 +112,11 @@ def _settings_of(
     config = override(stored, [assignment for assignment in assignments if _key(assignment) in FREE_WHEN_RESUMED])
     if config.preset != preset:
         raise UsageError(f"{out}: is a run of preset {config.preset}, not {preset}: name that one")
-    others = [assignment for assignment in assignments if _placed(override(config, [assignment])) != config]
-    others += [f"--{key} {value}" for key, value in start.items() if getattr(config.train, key) != value]
+    run = _compared(config)
+    others = [assignment for assignment in assignments if _compared(override(config, [assignment])) != run]
+    others += [f"--{key} {value}" for key, value in start.items() if getattr(run.train, key) != _whole_path(value)]
     if asked is not None:
-        others += [f"--config ({key})" for key in _changed(config, _complete(asked, assignments, start))]
+        others += [f"--config ({key})" for key in _changed(run, _compared(_complete(asked, assignments, start)))]
     if others:
         raise UsageError(
             f"--resume goes on with the run's own settings, and {others[0]} is none of them: leave it out, or start a "
