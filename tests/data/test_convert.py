@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from frcnn.data.checking.check import check_dataset
 from frcnn.data.convert import convert
-from frcnn.data.dataset import load_dataset, open_sets, splits_of
+from frcnn.data.dataset import load_dataset, open_sets, splits_of, training_splits
 from frcnn.data.index import CROWD, DIFFICULT, Index
 from frcnn.errors import DataError, UsageError
 
@@ -191,13 +192,38 @@ def test_a_picture_of_two_splits_stays_in_both(make_voc, tmp_path, kind, picture
     assert stems == {"train": ["a", "b"], "val": ["b"], "test": ["a", "c", "d"], "trainval": ["d"]}
 
 
+@pytest.mark.parametrize("others", [{}, {"test": ["b"]}, {"trainval": ["b"]}])
+def test_train_stays_train(make_voc, tmp_path, others):
+    """Without a val; who reads YOLO's file elsewhere finds one all the same, and here a part can be held out."""
+    root = make_voc({name: [("cat", (1, 1, 9, 9))] for name in "abc"}, {"train": ["a", "c"]} | others)
+    convert([root], tmp_path / "yolo", "yolo")
+    assert "train: images/train\nval: images/train\n" in (tmp_path / "yolo/data.yaml").read_text()
+    convert([tmp_path / "yolo"], tmp_path / "voc", "voc")
+    for kind in ("yolo", "voc"):
+        assert sorted(index_of(tmp_path / kind).splits) == sorted({"train": [], **others})
+        assert check_dataset([tmp_path / kind]).errors == []
+        assert [len(part) for part in training_splits([tmp_path / kind], 0.5, 0) if part is not None] == [
+            len(part) for part in training_splits([root], 0.5, 0) if part is not None
+        ]
+
+
 def test_a_val_that_is_train_stays_one(make_voc, tmp_path):
     """As many a YAML has it."""
     root = make_voc({"a": [("cat", (1, 1, 9, 9))]}, {"train": ["a"]})
     convert([root], tmp_path / "yolo", "yolo")
-    assert "val: images/train" in (tmp_path / "yolo/data.yaml").read_text()
+    path = tmp_path / "yolo/data.yaml"
+    path.write_text(path.read_text().replace("val_is_train: true\n", ""))
     convert([tmp_path / "yolo"], tmp_path / "coco", "coco")
     assert sorted(index_of(tmp_path / "coco").splits) == ["train", "val"]
+
+
+def test_a_val_that_is_chosen_later_is_one(make_voc, tmp_path):
+    """Whatever the file said of it when it was train."""
+    root = make_voc({name: [("cat", (1, 1, 9, 9))] for name in "ab"}, {"train": ["a"], "test": ["b"]})
+    convert([root], tmp_path / "yolo", "yolo")
+    path = tmp_path / "yolo/data.yaml"
+    path.write_text(path.read_text().replace("val: images/train", "val: images/test"))
+    assert sorted(index_of(tmp_path / "yolo").splits) == ["test", "train", "val"]
 
 
 def test_what_is_lost_is_said(voc, tmp_path):

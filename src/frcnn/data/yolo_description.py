@@ -13,6 +13,7 @@ from frcnn.naming import excerpt, some_names
 
 WHOLE = "trainval"  # the split of a set that has none
 SPLITS = ("train", "val", WHOLE, "test")
+VAL_IS_TRAIN = "val_is_train"  # by which our own writer says that val is only there for those who ask for one
 MOST_DIGITS = 7  # fewer than this has any number of keypoints
 SUFFIXES = (".yaml", ".yml")
 USUAL = ("data.yaml", "dataset.yaml", "data.yml", "dataset.yml")
@@ -58,6 +59,8 @@ def read_description(path: Path) -> Description:
     splits = {split: _places(path, root, content[split]) for split in SPLITS if content.get(split)}
     if WHOLE in splits:  # which only our own writer says: the others are there for those who ask for them
         splits = {split: places for split, places in splits.items() if split == WHOLE or places != splits[WHOLE]}
+    if content.get(VAL_IS_TRAIN) == "true" and splits.get("val") == splits.get("train"):
+        splits.pop("val", None)
     if not splits:
         raise DataError(f"{path}: names no pictures: it needs train, val or test, each a folder or a list of pictures")
     names = described_names(path, content.get("names"))

@@ -7,6 +7,7 @@ import yaml
 
 from frcnn.data.entries import Entry
 from frcnn.data.yolo import as_fractions
+from frcnn.data.yolo_description import VAL_IS_TRAIN
 from frcnn.data.yolo_labels import label_of, whole
 
 
@@ -39,6 +40,7 @@ class YoloWriter:
         places = {split: f"images/{split}" for split in self.splits}
         train = places.get("train") or places.get("trainval")
         others = {} if train is None else {"train": train, "val": places.get("val", train)}
+        marks = {VAL_IS_TRAIN: True} if "train" in places and "val" not in places else {}
         names = dict(enumerate(self.class_names))
-        text = yaml.safe_dump(others | places | {"names": names}, sort_keys=False, allow_unicode=True)
+        text = yaml.safe_dump(others | places | marks | {"names": names}, sort_keys=False, allow_unicode=True)
         (self.folder / "data.yaml").write_text(text, encoding="utf-8")

@@ -128,6 +128,18 @@ def test_a_list_of_trainval_has_its_other_names_too(tmp_path: Path) -> None:
     assert [len(load_dataset([target], split)) for split in ("trainval", "test")] == [5, 3]
 
 
+def test_a_val_that_is_but_another_name_of_train(tmp_path: Path) -> None:
+    """As our own writer says it: it is no split of its own, in the copy neither."""
+    root, target = tmp_path / "set", tmp_path / "copy"
+    convert([write_voc(tmp_path / "voc", {"train": range(6), "test": [6, 7]})], root, "yolo")
+    (root / "images/train/p06.jpg").write_bytes((root / "images/test/p06.jpg").read_bytes())
+    mend(root, target)
+    content = yaml.safe_load((target / "data.yaml").read_text())
+    assert content["train"] == content["val"] == "images/train"
+    assert check_dataset([target]).errors == []
+    assert [len(load_dataset([target], split)) for split in ("train", "test")] == [6, 2]
+
+
 def test_names_stay_as_they_are_written(tmp_path: Path) -> None:
     """To YAML 1.1 they would be False and True; others want `nc` to be a number."""
     root, target = write_yolo(tmp_path / "set"), tmp_path / "copy"
