@@ -192,6 +192,33 @@ def test_a_picture_of_two_splits_stays_in_both(make_voc, tmp_path, kind, picture
     assert stems == {"train": ["a", "b"], "val": ["b"], "test": ["a", "c", "d"], "trainval": ["d"]}
 
 
+@pytest.mark.parametrize(("kind", "parted"), [("voc", 0), ("coco", 3), ("yolo", 3)])
+def test_pictures_of_several_splits_are_counted_where_each_gets_a_file(make_voc, tmp_path, kind, parted):
+    """Then no rule tells any more that what is asked is not to be learnt; VOC's lists name one file."""
+    root = make_voc(
+        {name: [("cat", (1, 1, 9, 9))] for name in "abcdef"},
+        {"train": ["a", "b", "c", "d"], "val": ["d", "e"], "trainval": ["a", "d", "e"], "test": ["a", "b", "f"]},
+    )
+    converted = convert([root], tmp_path / kind, kind)
+    assert converted.parted == parted
+    told = (
+        ", 3 pictures in several splits with a file in each: take them out of all but one (frcnn data check names them)"
+    )
+    assert converted.describe() == f"{tmp_path / kind}: 6 pictures, 6 objects{told if parted else ''}"
+
+
+def test_a_file_that_is_in_several_of_cocos(tmp_path):
+    """Each has an entry of its own, and so a file in the new set, in VOC's layout too."""
+    source = coco_set(tmp_path)
+    part = source / "annotations/instances_val2017.json"
+    other = json.loads(part.read_text())
+    other["images"][0]["file_name"] = "../val2017/000000000139.jpg"
+    (source / "annotations/instances_train2017.json").write_text(json.dumps(other))
+    (source / "train2017").mkdir()
+    for kind in KINDS:
+        assert convert([source], tmp_path / f"to_{kind}", kind).parted == 1
+
+
 @pytest.mark.parametrize("others", [{}, {"test": ["b"]}, {"trainval": ["b"]}])
 def test_train_stays_train(make_voc, tmp_path, others):
     """Without a val; who reads YOLO's file elsewhere finds one all the same, and here a part can be held out."""

@@ -43,6 +43,7 @@ class Converted:
     objects: int
     skipped_boxes: int
     lost_flags: int  # objects that were difficult or a crowd, and no longer are
+    parted: int  # pictures of several splits that have a file in each now, so that nothing tells that they are one
     unlisted: int  # annotations that no split names, and so are left behind
 
     def describe(self) -> str:
@@ -50,7 +51,13 @@ class Converted:
         skipped = f", {self.skipped_boxes:,} bad boxes left out" if self.skipped_boxes else ""
         lost = f", {self.lost_flags:,} of them no longer marked as difficult or crowds" if self.lost_flags else ""
         left = f", {counted(self.unlisted, 'annotation')} in no split left out" if self.unlisted else ""
-        return f"{self.folder}: {self.pictures:,} pictures, {self.objects:,} objects{lost}{skipped}{left}"
+        parted = (
+            f", {counted(self.parted, 'picture')} in several splits with a file in each: take them out of all but one "
+            "(frcnn data check names them)"
+            if self.parted
+            else ""
+        )
+        return f"{self.folder}: {self.pictures:,} pictures, {self.objects:,} objects{lost}{skipped}{left}{parted}"
 
 
 class Place(NamedTuple):
@@ -119,32 +126,48 @@ def _unlisted(one: OpenSet) -> int:
 
 def _write(
     places: Sequence[Place], names: Sequence[str], writer: Writer, how: str, progress: Progress | None
-) -> tuple[int, int, int, int]:
-    """How many pictures, objects, boxes left out and flags lost."""
+) -> tuple[int, int, int, int, int]:
+    """How many pictures, objects, boxes left out, flags lost and pictures with a file in each of several splits."""
     objects = skipped = lost = 0
     identities = _object_identities(places)
+    brought: list[tuple[str, ...]] = []  # the splits for which each has a file of its own
     for done, place in enumerate(places, start=1):
         entry, bad = _entry(place, names, identities)
-        for split in place.splits:
-            in_split = entry._replace(split=split)
-            _bring(place.one.root / place.one.index.picture_names[place.number], writer.picture(in_split), how)
-            writer.add(in_split)
+        in_splits = [entry._replace(split=split) for split in place.splits]
+        source = place.one.root / place.one.index.picture_names[place.number]
+        brought.append(tuple(item.split for item in in_splits if _bring(source, writer.picture(item), how)))
+        for item in in_splits:
+            writer.add(item)
         objects, skipped = objects + len(entry.corners), skipped + bad
         lost += 0 if writer.keeps_flags else sum(flag != 0 for flag in entry.flags)
         if progress is not None:
             progress(done, len(places))
     writer.finish()
-    return len(places), objects, skipped, lost
+    return len(places), objects, skipped, lost, _count_parted(places, brought)
 
 
-def _bring(source: Path, target: Path, how: str) -> None:
+def _count_parted(places: Sequence[Place], brought: Sequence[tuple[str, ...]]) -> int:
+    """How many files became one in each of several splits; COCO's have an entry, and so a place, for each already."""
+    if len({split for splits in brought for split in splits}) < 2:
+        return 0
+    sets = {id(place.one): place.one for place in places}
+    paths = {key: list(one.picture_paths()) for key, one in sets.items()}
+    splits_of_file: dict[str, set[str]] = {}
+    for place, splits in zip(places, brought, strict=True):
+        splits_of_file.setdefault(paths[id(place.one)][place.number], set()).update(splits)
+    return sum(len(splits) > 1 for splits in splits_of_file.values())
+
+
+def _bring(source: Path, target: Path, how: str) -> bool:
+    """Whether it was not there."""
     if target.exists():  # in another split, where pictures of all splits lie in one folder
-        return
+        return False
     target.parent.mkdir(parents=True, exist_ok=True)
     if how == "link":
         link_or_copy(source, target)
     else:
         shutil.copyfile(source, target)
+    return True
 
 
 def _places(sets: Sequence[OpenSet]) -> list[Place]:
