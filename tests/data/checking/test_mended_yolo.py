@@ -140,6 +140,41 @@ def test_a_val_that_is_but_another_name_of_train(tmp_path: Path) -> None:
     assert [len(load_dataset([target], split)) for split in ("train", "test")] == [6, 2]
 
 
+def write_poses(root: Path, lines: str) -> Path:
+    """What other programs want of a set of poses; `lines` are those of one picture."""
+    write_yolo(root)
+    with (root / "data.yaml").open("a") as file:
+        file.write("nc: 2\nkpt_shape: [2, 3]\nflip_idx: [1, 0]\nversion: 1.10\nlicense: '0x10'\nday: 2024-02-31\n")
+    (root / "labels/train" / f"{name_of(7)}.txt").write_text(lines)
+    return root
+
+
+def test_what_others_ask_of_the_yaml_file_stays_as_it_is_written(tmp_path: Path) -> None:
+    """Numbers are numbers and text is text; and a date that is none stops nobody who does not ask for it."""
+    root, target = write_poses(tmp_path / "set", "0 0.5 0.5 0.2 0.2\n"), tmp_path / "copy"
+    mend(root, target)
+    before, after = ((folder / "data.yaml").read_text().split("nc: 2\n")[1] for folder in (root, target))
+    assert after == before
+
+
+def test_keypoints_follow_a_box_that_is_clipped(tmp_path: Path) -> None:
+    points = "0.91 0.5 2 0.99 0.6 1"
+    lines = f"1 0.5 0.5 0.2 0.2 {points}\n0 0.9 0.5 0.4 0.2 {points}\n"
+    root, target = write_poses(tmp_path / "set", lines), tmp_path / "copy"
+    assert mend(root, target).errors == ()
+    text = (target / "labels/train" / f"{name_of(7)}.txt").read_text()
+    assert text == f"1 0.5 0.5 0.2 0.2 {points}\n0 0.85 0.5 0.3 0.2 {points}\n"
+
+
+def test_keypoints_in_pixels_are_left_out_and_that_is_said(tmp_path: Path) -> None:
+    root, target = write_poses(tmp_path / "set", "0 64 48 32 16 60 48 2 70 48 2\n"), tmp_path / "copy"
+    mend(root, target)
+    assert len((target / "labels/train" / f"{name_of(7)}.txt").read_text().split()) == 5
+    assert [row["what"] for row in log(target)] == [
+        "the object (circle), the box (64, 48, 32, 16): converted, without its keypoints"
+    ]
+
+
 def test_names_stay_as_they_are_written(tmp_path: Path) -> None:
     """To YAML 1.1 they would be False and True; others want `nc` to be a number."""
     root, target = write_yolo(tmp_path / "set"), tmp_path / "copy"

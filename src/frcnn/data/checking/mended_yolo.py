@@ -1,6 +1,7 @@
 """A mended copy of a YOLO set: pictures, text files, and the YAML or the lists that tell its splits."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -55,15 +56,15 @@ def _write_labels(plan: Plan, number: int, target: Path) -> None:
 
 
 def _line(plan: Plan, row: int, text: str) -> str:
-    """A box in place of the outline where that does not fit any more."""
+    """A box in place of the outline where that does not fit any more; a confidence and keypoints follow it."""
     words = text.split()
     said = plan.one.said
     name = said.class_names[int(said.objects.class_id[row])]
     if name != plan.class_name(row):
         words[0] = str(said.class_names.index(plan.class_name(row)))
     if plan.changed[row]:
-        confidence = words[5:] if len(words) == 6 else []
-        words = [words[0], *(f"{round(number, DIGITS):.{DIGITS}g}" for number in plan.numbers(row)), *confidence]
+        follows = words[5:] if len(words) == 6 or plan.keeps_keypoints(row) else []
+        words = [words[0], *(f"{round(number, DIGITS):.{DIGITS}g}" for number in plan.numbers(row)), *follows]
     return " ".join(words)
 
 
@@ -74,17 +75,31 @@ def _write_splits(plan: Plan, yolo: YoloSet, base: Path, target: Path) -> None:
     if file is None:
         return
     described = target / os.path.relpath(file, base)
-    content = read_content(file) | {"names": dict(enumerate(yolo.names))}
-    content.pop("path", None)  # of the old set
-    if "nc" in content:  # others want it to be a number
-        content["nc"] = len(yolo.names)
-    said = {split: content.get(split) for split in SPLITS}
+    content = read_content(file)
+    changed: dict[str, Any] = {"names": dict(enumerate(yolo.names))}
+    if "nc" in content:
+        changed["nc"] = len(yolo.names)
     for split, of_split in places.items():
         paths = [os.path.relpath(place, described.parent) for place in of_split]
-        names = [other for other in SPLITS if said[other] == said[split] and other not in places]  # our own trainval's
-        content |= dict.fromkeys((split, *names), paths[0] if len(paths) == 1 else paths)
+        names = [other for other in SPLITS if content.get(other) == content[split] and other not in places]  # stand-ins
+        changed |= dict.fromkeys((split, *names), paths[0] if len(paths) == 1 else paths)
     described.parent.mkdir(parents=True, exist_ok=True)
-    described.write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), encoding="utf-8")
+    described.write_text(_changed_text(file, changed), encoding="utf-8")
+
+
+def _changed_text(file: Path, changed: Mapping[str, Any]) -> str:
+    """A YAML file with other values, and without the `path` of the old set; all else is written as it was.
+
+    So a number stays one, and what is quoted stays text, to programs that ask for more than we read.
+    """
+    described = yaml.compose(file.read_text(encoding="utf-8-sig"), yaml.SafeLoader)
+    represented = yaml.representer.SafeRepresenter(sort_keys=False).represent_data
+    described.value = [
+        (key, represented(changed[key.value]) if key.value in changed else value)
+        for key, value in described.value
+        if key.value != "path"
+    ]
+    return yaml.serialize(described, Dumper=yaml.SafeDumper, allow_unicode=True)
 
 
 def _write_split(plan: Plan, yolo: YoloSet, base: Path, target: Path, split: str) -> list[Path]:

@@ -15,6 +15,7 @@ from frcnn.data.checking.class_names import Slip
 from frcnn.data.checking.examination import ExaminedSet
 from frcnn.data.checking.layouts import OWN, to_numbers
 from frcnn.data.checking.statements import Listing
+from frcnn.data.yolo import YoloSet
 
 
 class Deed(NamedTuple):
@@ -68,6 +69,15 @@ class Plan:
         """The box of an object as its file will have it."""
         size = self.sizes[self.one.said.objects.picture[[row]]]
         return to_numbers(self.one.said.kind, self.corners[[row]], size)[0].tolist()
+
+    @property
+    def has_keypoints(self) -> bool:
+        """Whether lines of YOLO hold the points of a pose behind their boxes."""
+        return isinstance(self.one.said.source, YoloSet) and self.one.said.source.keypoints > 0
+
+    def keeps_keypoints(self, row: int) -> bool:
+        """Whether those of an object stay as they are where its box is written anew: those in pixels cannot."""
+        return self.has_keypoints and not self.one.boxes.wrong_scale[row]
 
     def tell(self, file: Path, line: int | None, kind: str, what: str) -> None:
         """Of something that is done."""

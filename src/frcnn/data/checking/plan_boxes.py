@@ -25,7 +25,8 @@ def plan_boxes(plan: Plan) -> None:
         plan.tell(mistake.file or one.said.source.root, mistake.line, "other layout", what)
     _leave_out_doubtful(plan)
     for row in np.flatnonzero(one.boxes.wrong_scale & plan.kept).tolist():
-        plan.tell_of_box(row, "fractions" if one.said.kind != "yolo" else "pixels", "converted")
+        what = "converted, without its keypoints" if plan.has_keypoints else "converted"
+        plan.tell_of_box(row, "fractions" if one.said.kind != "yolo" else "pixels", what)
     for row in np.flatnonzero((one.boxes.faults == TANGLED) & plan.kept).tolist():
         plan.tell_of_box(row, "swapped corners", "corners swapped")
     _clip(plan, plan.sizes[one.said.objects.picture], first_pixel(one.said.kind))
