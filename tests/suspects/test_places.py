@@ -39,6 +39,15 @@ def test_yolo_lines_pass_over_empty_ones(tmp_path):
     assert place_of(dataset, 1, 1) == Place(2, None, 3)
 
 
+def test_lines_of_poses(tmp_path):
+    """Whatever follows their boxes."""
+    Image.new("RGB", (64, 48)).save(tmp_path / "a.png")
+    (tmp_path / "a.txt").write_text("\n0 0.5 0.5 0.5 0.5 0.1 0.1 2\n0 0.5 0.5 0.25 0.5 0.2 0.2 1\n")
+    (tmp_path / "data.yaml").write_text("test: .\nnames: [cat]\nkpt_shape: [1, 3]\n")
+    dataset = load_dataset([tmp_path / "data.yaml"], "test")
+    assert [place_of(dataset, 0, number) for number in (0, 1)] == [Place(1, None, 2), Place(2, None, 3)]
+
+
 def test_coco_has_ids(tmp_path):
     Image.new("RGB", (64, 48)).save(tmp_path / "a.png")
     content = {

@@ -96,15 +96,18 @@ def recognise_yolo(path: Path) -> YoloSet | None:
 
 def read_labels(path: Path, keypoints: int = 0) -> list[YoloObject]:
     """The objects of one text file. Raises DataError naming file and line."""
+    return [read_object(path, number, words, keypoints) for number, words in read_lines(path)]
+
+
+def read_lines(path: Path) -> list[tuple[int, list[str]]]:
+    """The words of each object of one text file, with its line. Raises DataError."""
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: is no text in UTF-8: it must hold an object a line; write it anew") from error
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from error
-    return [
-        read_object(path, number, line.split(), keypoints) for number, line in enumerate(lines, start=1) if line.strip()
-    ]
+    return [(number, line.split()) for number, line in enumerate(lines, start=1) if line.strip()]
 
 
 def read_object(path: Path, line: int, words: Sequence[str], keypoints: int = 0) -> YoloObject:

@@ -8,7 +8,7 @@ from frcnn.data.dataset import Dataset
 from frcnn.data.examples import Examples
 from frcnn.data.index import NO_IDENTITY, Kind
 from frcnn.data.xml_text import parse_content, read_content
-from frcnn.data.yolo import read_labels
+from frcnn.data.yolo import read_lines
 from frcnn.errors import DataError
 
 
@@ -37,7 +37,7 @@ def line_of(annotation: Path, kind: Kind, number: int) -> int | None:
     if kind == "coco":
         return None
     try:
-        lines = _lines_of_xml(annotation) if kind == "voc" else [item.line for item in read_labels(annotation)]
+        lines = _lines_of_xml(annotation) if kind == "voc" else [line for line, _ in read_lines(annotation)]
     except (OSError, DataError):  # it was read before: somebody is at work on it
         return None
     return lines[number - 1] if number <= len(lines) else None
