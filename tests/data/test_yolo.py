@@ -298,6 +298,25 @@ def test_a_description_that_is_wrong(put, tmp_path, text, message):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("text", "line", "key"),
+    [
+        ("train: images\nnames:\n  0: cat\n  0: dog\n  1: horse\n", 4, "0"),
+        ("train: images\nnames: {0: cat, 1: dog, '1': horse}\n", 2, "1"),
+        ("train: images\nnames: [cat]\n\ntrain: images/val\n", 4, "train"),
+        ("train: images\nnames: [cat]\nother: [{a: 1, a: 2}]\n", 3, "a"),
+    ],
+)
+@pytest.mark.parametrize("name", ["data.yaml", "mine.yml"])
+def test_a_key_that_is_given_twice(put, tmp_path, text, line, key, name):
+    """A class would be lost, or a split; a file of another name is none the less the description of the set."""
+    put("images/a.jpg")
+    put("images/val/b.jpg")
+    path = tmp_path / name
+    path.write_text(text)
+    assert refused(tmp_path) == f"{path}, line {line}: the key '{key}' is given twice: take one out"
+
+
 BOMB = "a0: &a0 [x]\n" + "".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]\n" for i in range(1, 12))
 
 

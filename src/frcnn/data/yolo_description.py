@@ -21,6 +21,27 @@ NOTHING = frozenset({"", "~", "null", "Null", "NULL"})  # as YAML writes that th
 LARGEST = 1 << 20  # bytes of a YAML file of another name, to be looked into
 
 
+class KeyTwice(yaml.YAMLError):
+    """A key that is given twice, of which PyYAML would keep the last."""
+
+    def __init__(self, key: yaml.ScalarNode) -> None:
+        super().__init__(f"the key {excerpt(key.value)} is given twice")
+        self.line = key.start_mark.line + 1
+
+
+class OnceLoader(yaml.BaseLoader):
+    """Everything is text, and every key is there once."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """Raises KeyTwice."""
+        seen: set[str] = set()
+        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+            if key.value in seen:
+                raise KeyTwice(key)
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
 class Description(NamedTuple):
     """What a file says."""
 
@@ -45,7 +66,7 @@ def find_description(folder: Path) -> Path | None:
 
 def _describes(path: Path) -> bool:
     try:
-        content = read_content(path) if path.stat().st_size <= LARGEST else {}
+        content = _loaded(path, yaml.BaseLoader) if path.stat().st_size <= LARGEST else {}
     except DataError:
         return False
     return "names" in content and any(key in content for key in (*SPLITS, "path"))
@@ -72,14 +93,20 @@ def read_content(path: Path) -> dict[str, Any]:
 
     To YAML 1.1 a class called "no" would be False, and one called 1.10 the number 1.1.
     """
+    return _loaded(path, OnceLoader)
+
+
+def _loaded(path: Path, loader: type[yaml.BaseLoader]) -> dict[str, Any]:
     try:
-        content = yaml.load(path.read_text(encoding="utf-8-sig"), yaml.BaseLoader)
+        content = yaml.load(path.read_text(encoding="utf-8-sig"), loader)
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from error
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: is no text in UTF-8: save it in UTF-8") from error
     except RecursionError as error:
         raise DataError(f"{path}: is nested too deeply for the description of a data set") from error
+    except KeyTwice as error:
+        raise DataError(f"{path}, line {error.line}: {error}: take one out") from error
     except yaml.YAMLError as error:
         line = getattr(getattr(error, "problem_mark", None), "line", 0) + 1
         raise DataError(f"{path}, line {line}: is no YAML ({str(error).splitlines()[0]}): mend it") from error

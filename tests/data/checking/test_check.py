@@ -153,9 +153,10 @@ def test_as_json(tmp_path: Path) -> None:
 
 def test_what_cannot_be_read_at_all_is_an_error_too(tmp_path: Path) -> None:
     root = write_yolo(tmp_path / "set")
-    (root / "data.yaml").write_text("train: [\n")
-    finding = check_dataset([root]).errors[0]
-    assert (finding.kind, finding.file, finding.line) == ("unreadable data set", root / "data.yaml", 2)
+    for text in ("train: [\n", "train: images/train\ntrain: images/val\nnames: [circle, square]\n"):
+        (root / "data.yaml").write_text(text)
+        finding = check_dataset([root]).errors[0]
+        assert (finding.kind, finding.file, finding.line) == ("unreadable data set", root / "data.yaml", 2)
 
 
 @pytest.mark.parametrize("names", ["circle\ncircle\nsquare\n", "circle\n\nsquare\n", "circle\na\x00\nsquare\n"])
