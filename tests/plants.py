@@ -78,6 +78,12 @@ def object_without_name(root: Path, name: str) -> Fault:
     return Fault("error", "unreadable object", path, FIRST_OBJECT + 2 * LINES)
 
 
+def name_of_two_lines(root: Path, name: str) -> Fault:
+    path = xml(root, name)
+    path.write_text(path.read_text().replace("<name>circle</name>", "<name>a&#13;circle</name>"))
+    return Fault("error", "unreadable object", path, FIRST_OBJECT + 2 * LINES)
+
+
 def missing_picture(root: Path, name: str) -> Fault:
     jpg(root, name).unlink()
     return Fault("error", "missing picture", xml(root, name), 2)
@@ -240,6 +246,7 @@ def unannotated_picture(root: Path, name: str) -> Fault:
 VOC_PLANTS: dict[str, Plant] = {  # those that move the lines of a list last
     "torn annotation": torn_annotation,
     "no name": object_without_name,
+    "name of two lines": name_of_two_lines,
     "missing picture": missing_picture,
     "truncated picture": truncated_picture,
     "no picture": no_picture_at_all,

@@ -9,7 +9,7 @@ import yaml
 from frcnn.class_names import fault_of_name
 
 
-@pytest.mark.parametrize("name", ["cat", " cat ", "traffic light", "고양이", "é", "🐈", "3", "null", "a\tb"])
+@pytest.mark.parametrize("name", ["cat", " cat ", "traffic light", "고양이", "é", "🐈", "3", "null", "a\tb", "cat\n"])
 def test_names(name: str) -> None:
     assert fault_of_name(name) == ""
     element = ElementTree.Element("name")
@@ -28,6 +28,8 @@ def test_names(name: str) -> None:
         ("\udce9b", "holds a character that no file can hold"),
         ("a\x00", "holds a character that no file can hold"),
         ("a\uffff", "holds a character that no file can hold"),
+        ("a\x1cb", "holds a character that no file can hold"),
+        *((f"a{end}b", "holds the end of a line") for end in ("\n", "\r", "\r\n", "\x85", "\u2028", "\u2029")),
         (None, "is no text"),
         (3, "is no text"),
         (["a"], "is no text"),

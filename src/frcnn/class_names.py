@@ -14,4 +14,6 @@ def fault_of_name(value: object) -> str:
         return "is no text"
     if not value.strip():
         return "is blank"
-    return "holds a character that no file can hold" if UNWRITABLE.search(value.strip()) else ""
+    if UNWRITABLE.search(value.strip()):
+        return "holds a character that no file can hold"
+    return "holds the end of a line" if len(value.strip().splitlines()) > 1 else ""  # to XML, all such ends are one

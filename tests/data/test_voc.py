@@ -137,6 +137,10 @@ class TestAnnotation:
             ("<annotation><object><bndbox/></object></annotation>", "object 1 has no <name>"),
             ("<annotation><object><name> </name></object></annotation>", "object 1 has no <name>"),
             (
+                "<annotation><object><name>a\n b</name></object></annotation>",
+                "the name of object 1 holds the end of a line ('a\\n b'): mend it",
+            ),
+            (
                 "<annotation><object><name>a</name><bndbox/></object><object><name>b</name></object></annotation>",
                 "object 2 (b) has no <bndbox>",
             ),

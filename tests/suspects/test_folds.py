@@ -102,7 +102,7 @@ def test_names_and_thin_boxes_come_back(odd_names, tmp_path):
     dataset = load_dataset([odd_names], "trainval")
     write_fold(dataset, np.array([False]), tmp_path / "fold")
     again = load_dataset([tmp_path / "fold"], "train")
-    assert again.class_names == dataset.class_names == ("cat", "cat  2", "traffic\nlight")
+    assert again.class_names == dataset.class_names == ("cat", "cat  2", "traffic\tlight")
     (example,) = again.examples
     torch.testing.assert_close(example.target.boxes[:, 2:] - example.target.boxes[:, :2], torch.tensor([[0.5, 5]] * 3))
     assert example.target.class_ids.tolist() == [0, 1, 2]
@@ -121,7 +121,7 @@ def odd_names(tmp_path):
             for number in (1, 2, 3)
         ],
         "categories": [
-            {"id": number, "name": name} for number, name in enumerate(("cat", "cat  2", "traffic\nlight"), start=1)
+            {"id": number, "name": name} for number, name in enumerate(("cat", "cat  2", "traffic\tlight"), start=1)
         ],
     }
     (root / "annotations.json").write_text(json.dumps(whole))

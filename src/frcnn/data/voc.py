@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
+from frcnn.class_names import fault_of_name
 from frcnn.data.index import DIFFICULT, NO_ANNOTATION, NO_PICTURE, UNREADABLE, Index, IndexBuilder
 from frcnn.data.pictures import read_size
 from frcnn.data.sources import PICTURE_SUFFIXES
@@ -17,6 +18,7 @@ from frcnn.data.spelling import normal
 from frcnn.data.voc_lists import LISTS, SPLITS, read_list
 from frcnn.data.xml_text import parse_content, read_content
 from frcnn.errors import DataError
+from frcnn.naming import excerpt
 
 Corners = tuple[float, float, float, float]
 
@@ -193,6 +195,8 @@ def _read_object(path: Path, number: int, element: ElementTree.Element) -> VocOb
     name = text_of(element, "name")
     if not name:
         raise DataError(f"{path}: object {number} has no <name>: give it one")
+    if fault := fault_of_name(name):
+        raise DataError(f"{path}: the name of object {number} {fault} ({excerpt(name)}): mend it")
     box = element.find("bndbox")
     if box is None:
         raise DataError(f"{path}: object {number} ({name}) has no <bndbox>: give it one, or take it out")

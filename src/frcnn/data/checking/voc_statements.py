@@ -4,6 +4,7 @@ import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 from xml.parsers import expat
 
+from frcnn.class_names import fault_of_name
 from frcnn.data.checking.findings import as_finding, error, warning
 from frcnn.data.checking.statements import NO_LINE, Listing, Notes, PictureSaid, SetSaid, Size
 from frcnn.data.index import DIFFICULT
@@ -19,7 +20,7 @@ from frcnn.data.voc import (
 from frcnn.data.voc_lists import SPLITS, explain_missing, explain_no_split
 from frcnn.data.xml_text import parse_content, read_content
 from frcnn.errors import DataError
-from frcnn.naming import counted, some_names
+from frcnn.naming import counted, excerpt, some_names
 
 Lines = dict[ElementTree.Element, int]
 
@@ -81,6 +82,10 @@ def _take_down_object(
     name, box = text_of(element, "name"), element.find("bndbox")
     if not name:
         message = f"object {place} has no <name>: give it one, or take the object out"
+        notes.findings.append(error("unreadable object", path, lines[element], message))
+        return
+    if fault := fault_of_name(name):
+        message = f"the name of object {place} {fault} ({excerpt(name)}): mend it, or take the object out"
         notes.findings.append(error("unreadable object", path, lines[element], message))
         return
     if box is None:
