@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import unicodedata
 
 import numpy as np
 import pytest
@@ -277,6 +278,26 @@ def test_pictures_are_copies_unless_links_are_asked_for(voc, tmp_path):
     assert (tmp_path / "copies/train/000012.jpg").read_bytes() == original.read_bytes()
     assert not (tmp_path / "copies/train/000012.jpg").samefile(original)
     assert (tmp_path / "links/train/000012.jpg").samefile(original)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_names_that_look_the_same_become_two(tmp_path, kind):
+    """A list that names both forms of an accented letter would name one picture twice."""
+    source = coco_set(tmp_path)
+    part = source / "annotations/instances_val2017.json"
+    content = json.loads(part.read_text())
+    (image,) = content["images"]
+    names = [unicodedata.normalize(form, "é.jpg") for form in ("NFC", "NFD")]
+    for name in names:
+        Image.new("RGB", (64, 48)).save(source / "val2017" / name)
+    content["images"] = [
+        image | {"id": number, "file_name": name} for name, number in zip(names, (139, 140), strict=True)
+    ]
+    part.write_text(json.dumps(content))
+    convert([source], tmp_path / "new", kind)
+    index = index_of(tmp_path / "new")
+    assert sorted(np.diff(index.first_object).tolist()) == [0, 3]
+    assert len({unicodedata.normalize("NFC", index.picture_names[number]) for number in (0, 1)}) == 2
 
 
 @pytest.mark.parametrize("kind", KINDS)

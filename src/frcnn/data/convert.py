@@ -18,6 +18,7 @@ from frcnn.data.dataset import BadBoxes, check_usable, found_names, open_sets, r
 from frcnn.data.entries import WRITTEN, Entry, Writer
 from frcnn.data.index import NO_IDENTITY, Kind, OpenSet
 from frcnn.data.sources import PICTURE_SUFFIXES
+from frcnn.data.spelling import normal
 from frcnn.data.voc import LEAST_SIDE
 from frcnn.data.voc_writer import VocWriter
 from frcnn.data.yolo_writer import YoloWriter
@@ -171,7 +172,7 @@ def _bring(source: Path, target: Path, how: str) -> bool:
 
 
 def _places(sets: Sequence[OpenSet]) -> list[Place]:
-    """Every picture once, split by split, under a name that no other has, whatever a disk thinks of capitals."""
+    """Every picture once, split by split, under a name that no other has, whatever a disk makes of its letters."""
     taken: set[str] = set()
     places = [
         Place(one, number, _free_name(one, number, taken), splits, int(one.index.identities[number]))
@@ -215,9 +216,14 @@ def _free_name(one: OpenSet, number: int, taken: set[str]) -> str:
     path = Path(one.index.picture_names[number])
     own = printable(path.stem).strip(" .") or "picture"
     stems = (own, f"{one.root.name}_{own}", *(f"{own}_{i}" for i in range(2, len(taken) + 3)))
-    stem = next(stem for stem in stems if stem.lower() not in taken)
-    taken.add(stem.lower())
+    stem = next(stem for stem in stems if _as_compared(stem) not in taken)
+    taken.add(_as_compared(stem))
     return stem + (path.suffix if path.suffix.lower() in PICTURE_SUFFIXES else ".jpg")
+
+
+def _as_compared(stem: str) -> str:
+    """Disks may take capitals for small letters, and readers of lists take accents alike, put together or not."""
+    return normal(stem.lower())
 
 
 def _entry(place: Place, names: Sequence[str], identities: Iterator[int] | None) -> tuple[Entry, int]:
