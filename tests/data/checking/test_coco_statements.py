@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from data_sets import write_coco
+from mended_sets import mend
 from plants import edit_item
 
 from frcnn.data.checking.coco_statements import take_down_coco, whole_number
@@ -121,6 +122,27 @@ def test_an_item_that_cannot_be_read(tmp_path: Path, list_name: str, changes: di
     path, line = edit_item(root, list_name, 1, **changes)
     first = next(finding for finding in said(path).findings if finding.severity == "error")
     assert (first.kind, first.file, first.line) == (kind, path, line)
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        (" ", "the name ' ', which is blank, so that its objects have no class: mend it"),
+        (7, "the name 7, which is no text, so that its objects have no class: mend it"),
+        ("a\rb", "the name 'a\\rb', which holds the end of a line, so that its objects have no class: mend it"),
+        (None, "no name: give it one, or take it out"),
+    ],
+)
+def test_a_name_that_cannot_be_one_is_told_once(tmp_path: Path, name: object, told: str) -> None:
+    """Not of each of its objects again."""
+    root = write_coco(tmp_path / "set")
+    path, line = edit_item(root, "categories", 1, name=name)
+    of_train = said(path)
+    (finding,) = of_train.findings
+    assert (finding.line, finding.message) == (line, f"category 2 in the list has {told}")
+    assert of_train.class_names == ("circle",)
+    assert len(of_train.objects) > 0
+    assert mend(path, tmp_path / "copy").errors == ()
 
 
 def test_a_category_of_two_names(tmp_path: Path) -> None:

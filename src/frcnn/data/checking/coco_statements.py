@@ -88,11 +88,11 @@ def category_name(item: Item) -> str | None:
     return None if fault_of_name(name) else str(name).strip()
 
 
-def _lacking(what: str, key: str, item: Item) -> str:
+def _lacking(what: str, key: str, item: Item, why: str = "cannot be one") -> str:
     if "id" in item and whole_number(item["id"]) is None:
         return f"{what} in the list has the id {excerpt(item['id'])}, which is no whole number: mend it"
     if "id" in item and item.get(key) is not None:
-        return f"{what} in the list has the {key} {excerpt(item[key])}, which cannot be one: mend it"
+        return f"{what} in the list has the {key} {excerpt(item[key])}, which {why}: mend it"
     return f"{what} in the list has no {key if 'id' in item else 'id'}: give it one, or take it out"
 
 
@@ -129,15 +129,18 @@ def _size(item: Item) -> Size | None:
 
 
 def _take_down_classes(notes: Notes, path: Path, items: Sequence[Lined]) -> dict[int, int | None]:
-    """The numbers of the classes by the ids of their categories; None for an id of several."""
+    """The numbers of the classes by the ids of their categories; None for an id of several, or of no name."""
     names = names_by_id((item for item, _, _ in items), category_name)
     first: dict[str, int] = {}
     classes: dict[int, int | None] = {}
     for item, line, place in items:
         identity, name = whole_number(item.get("id")), category_name(item)
         if identity is None or name is None:
-            lacking = _lacking(f"category {place}", "name", item)
+            why = f"{fault_of_name(item.get('name'))}, so that its objects have no class"
+            lacking = _lacking(f"category {place}", "name", item, why)
             notes.findings.append(error("unreadable category", path, line, lacking))
+            if identity is not None:
+                classes.setdefault(identity, None)
         elif identity in classes:
             message = f"a second category ({excerpt(name)}) has the id {identity}: give it another"
             notes.findings.append(error("duplicate id", path, line, message))
@@ -168,7 +171,7 @@ def _take_down_object(
         return
     number, class_number = pictures[picture], classes[category]
     if number is None or class_number is None:
-        return  # told where the id is given twice
+        return  # told where the id is given
     if wrong := wrong_flag(item):
         message = f"annotation {identity} has the {wrong} {excerpt(item[wrong])}, not 0 or 1: mend it"
         notes.findings.append(error("unreadable object", path, line, message))
