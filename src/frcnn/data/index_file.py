@@ -23,7 +23,7 @@ from frcnn.data.index import Index, as_arrays, as_facts, from_arrays
 from frcnn.errors import FrcnnError
 from frcnn.files import written_whole
 
-FORMAT = 6  # raised where what an index holds, or means, becomes another
+FORMAT = 7  # raised where what an index holds, or means, becomes another
 UNSETTLED = 2.0  # seconds: a file this young may change once more without a new time, so nothing is kept of it
 
 
