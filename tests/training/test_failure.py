@@ -21,6 +21,7 @@ from frcnn.training import failure, loop
 from frcnn.training.failure import FailedStep, folder_of, forget_failure, keep, losses_of, read, replay
 from frcnn.training.loop import failed_step
 from frcnn.training.objectives import Piece
+from frcnn.training.pieces import added_up
 from frcnn.training.run import Training
 from frcnn.weights.build import build
 
@@ -273,6 +274,29 @@ class TestInARun:
         assert torch.equal(_kept(tmp_path / "run", "rpn.deltas.weight"), before)
         assert not list((tmp_path / "run" / "state").glob("*"))
         assert all(loss.isfinite() for loss in replay(tmp_path / "run" / "failure").values())
+
+    def test_what_is_kept_has_not_met_the_step(
+        self, voc_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Live statistics move with each piece, and a piece of a single feature is normalised by them."""
+        real, found = loop.fail_step, []
+
+        def fail_step(training: Training, batches: list[Batch], told: loop.NotFiniteError) -> None:
+            found.append(told.losses)
+            real(training, batches, told)
+
+        def finish_step(training: Training, _: list[Batch], seen: list[dict[str, Tensor]], rate: float) -> None:
+            raise loop.NotFiniteError(dict(zip(seen[0], added_up(seen).tolist(), strict=True)), math.inf, rate)
+
+        monkeypatch.setattr(loop, "fail_step", fail_step)
+        monkeypatch.setattr(loop, "finish_step", finish_step)
+        small = [f"model.input.{side}_side=16" for side in ("short", "long")]
+        pieces = ("data.pad_to_multiple=1", "data.validation=0", "train.batch_size=3", "train.accumulate=2")
+        with pytest.raises(FrcnnError, match="is not finite"):
+            run(voc_set, tmp_path / "run", *small, *pieces)
+        assert [len(piece.pictures) for piece in read(tmp_path / "run" / "failure").pieces] == [2, 1]
+        replayed = replay(tmp_path / "run" / "failure")
+        assert [{name: loss.item() for name, loss in replayed.items()}] == found
 
     def test_a_piece_s_loss_stops_it_and_all_pieces_are_kept(
         self, voc_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

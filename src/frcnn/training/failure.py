@@ -78,8 +78,6 @@ def keep(folder: Path, failed: FailedStep) -> None:
             save_file(tensors, aside, _metadata(failed))
         except SafetensorError as error:
             raise DiskError(f"{folder}: cannot be written ({error})") from error
-    for buffer in failed.model.buffers():
-        buffer.nan_to_num_()  # live batch norm has met the batch already; training, and `replay`, do not read these
     save_model(failed.model, folder / MODEL)
 
 

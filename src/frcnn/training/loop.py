@@ -109,8 +109,7 @@ def train_stage(run: Training, display: Display) -> None:
         with closing(training_steps(run, epoch, skip=done)) as batches:  # or a Ctrl-C that met their end were lost
             for batch in batches:
                 with interrupts_held():
-                    with taken_back_in_vain(run.model):
-                        step = train_step(run, batch)
+                    step = train_step(run, batch)
                     progress.step += 1
                     seconds = time.perf_counter() - waiting
                     progress.seconds += seconds
@@ -161,19 +160,6 @@ def reduces(config: Config) -> bool:
     return config.data.reduce_large
 
 
-@contextmanager
-def taken_back_in_vain(model: torch.nn.Module) -> Iterator[None]:
-    """A step that the others do not live to finish leaves no trace; before the solver's part, only statistics move."""
-    learnt = statistics_of(model)
-    before = [value.clone() for value in learnt]
-    try:
-        yield
-    except BaseException:
-        for value, was in zip(learnt, before, strict=True):
-            value.copy_(was)
-        raise
-
-
 class Step(NamedTuple):
     """What one step tells: of all processes."""
 
@@ -188,7 +174,37 @@ class Step(NamedTuple):
         return sum(self.losses.values())
 
 
+class NotFiniteError(Exception):
+    """A step whose losses or gradient are no numbers, before the solver's part."""
+
+    def __init__(self, losses: dict[str, float], gradient_norm: float, rate: float) -> None:
+        super().__init__()
+        self.losses, self.gradient_norm, self.rate = losses, gradient_norm, rate
+
+
 def train_step(run: Training, batches: Sequence[Batch]) -> Step:
+    """One step, or no trace of it. Raises FrcnnError, and keeps the batch, where numbers are not finite."""
+    try:
+        with taken_back_in_vain(run.model):
+            return take_step(run, batches)
+    except NotFiniteError as found:
+        fail_step(run, batches, found)
+
+
+@contextmanager
+def taken_back_in_vain(model: torch.nn.Module) -> Iterator[None]:
+    """A step that the others do not live to finish leaves no trace; before the solver's part, only statistics move."""
+    learnt = statistics_of(model)
+    before = [value.clone() for value in learnt]
+    try:
+        yield
+    except BaseException:
+        for value, was in zip(learnt, before, strict=True):
+            value.copy_(was)
+        raise
+
+
+def take_step(run: Training, batches: Sequence[Batch]) -> Step:
     """One batch forward and back, piece by piece, and one step of the solver. The same numbers for the same seed."""
     settings, stage, taken = run.config.train, run.stage, run.progress.step
     rate = learning_rate(taken - stage.first, stage.steps, settings)
@@ -206,13 +222,13 @@ def train_step(run: Training, batches: Sequence[Batch]) -> Step:
 
 
 def finish_step(run: Training, batches: Sequence[Batch], seen: Sequence[dict[str, torch.Tensor]], rate: float) -> Step:
-    """The solver's step, if the numbers are numbers. Raises FrcnnError, and keeps the batch, where they are not."""
+    """The solver's step. Raises NotFiniteError before it."""
     norm = torch.nn.utils.clip_grad_norm_(run.model.parameters(), run.config.train.clip_gradient or math.inf)
     over_all = mean_of_processes(run.fabric, added_up(seen))
     *values, gradient_norm = torch.cat((over_all, norm.reshape(1).to(over_all.dtype))).tolist()  # the step's one wait
     losses = dict(zip(seen[0], values, strict=True))
     if not is_finite(losses, gradient_norm):
-        fail_step(run, batches, losses, gradient_norm, rate)
+        raise NotFiniteError(losses, gradient_norm, rate)
     with halfway(run):
         run.optimizer.step()
         if run.average is not None:
@@ -221,13 +237,12 @@ def finish_step(run: Training, batches: Sequence[Batch], seen: Sequence[dict[str
     return Step(losses, gradient_norm, rate, batches[0].part.batch_size)
 
 
-def fail_step(
-    run: Training, batches: Sequence[Batch], losses: dict[str, float], gradient_norm: float, rate: float
-) -> NoReturn:
+def fail_step(run: Training, batches: Sequence[Batch], found: NotFiniteError) -> NoReturn:
     """What is not finite must not reach the weights: every process keeps its part of the batch, and all end."""
     folder = folder_of(run.out, run.fabric.global_rank, run.fabric.world_size)
     taken, weights = run.progress.step, weights_of(run.model)
-    failure = Failure(taken + 1, losses, gradient_norm, rate, run.norms, weights, is_first=taken == run.stage.first)
+    is_first = taken == run.stage.first
+    failure = Failure(taken + 1, found.losses, found.gradient_norm, found.rate, run.norms, weights, is_first=is_first)
     pictures = [path for batch in batches for path in batch.pictures]
     said = describe_failure(failure, run.config.train, pictures, run.out / "failure")  # of all processes together
     try:
