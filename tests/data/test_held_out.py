@@ -160,11 +160,11 @@ def test_a_share_is_drawn_of_all_that_train_and_trainval_name(make_voc) -> None:
     assert sorted(ids(train) + ids(val)) == [*"abcde"]
 
 
-def test_the_whole_paths_of_pictures(make_voc, monkeypatch) -> None:
+def test_the_files_of_pictures_wherever_the_program_runs(make_voc, monkeypatch) -> None:
     root = make_voc({"a": [CAT]}, {"train": ["a"]})
     monkeypatch.chdir(root.parent)
     (one,) = open_sets([Path(root.name)])
-    assert list(one.picture_paths()) == [str(root.resolve() / "JPEGImages/a.jpg")]
+    assert list(one.picture_files()) == [str(root.resolve() / "JPEGImages/a.jpg")]
 
 
 def test_numbers_are_given_as_things_are_met() -> None:

@@ -230,6 +230,13 @@ def test_a_file_to_begin_with_is_remembered_by_its_whole_path(
     assert getattr(config.train, key) == str(tmp_path / "mine.safetensors")
     out = a_run(tmp_path / "other", f'train.{key}="{tmp_path / "mine.safetensors"}"')
     assert getattr(asked(out, f"train.{key}=mine.safetensors", resume=True).train, key) == getattr(config.train, key)
+    Path("below").mkdir()
+    monkeypatch.chdir("below")
+    config = asked(tmp_path / "third", f"train.{key}=../mine.safetensors")
+    assert getattr(config.train, key) == str(tmp_path / "mine.safetensors")
+    out = a_run(tmp_path / "fourth", f'train.{key}="{tmp_path}/below/../mine.safetensors"')
+    monkeypatch.chdir(tmp_path)
+    assert asked(out, f"train.{key}=mine.safetensors", resume=True) == load_config(out / "config.toml")
 
 
 @pytest.mark.parametrize("key", ["weights", "backbone"])

@@ -152,10 +152,10 @@ def _count_parted(places: Sequence[Place], brought: Sequence[tuple[str, ...]]) -
     if len({split for splits in brought for split in splits}) < 2:
         return 0
     sets = {id(place.one): place.one for place in places}
-    paths = {key: list(one.picture_paths()) for key, one in sets.items()}
+    files = {key: list(one.picture_files()) for key, one in sets.items()}
     splits_of_file: dict[str, set[str]] = {}
     for place, splits in zip(places, brought, strict=True):
-        splits_of_file.setdefault(paths[id(place.one)][place.number], set()).update(splits)
+        splits_of_file.setdefault(files[id(place.one)][place.number], set()).update(splits)
     return sum(len(splits) > 1 for splits in splits_of_file.values())
 
 

@@ -77,7 +77,7 @@ class _Pictures:
     @cached_property
     def files(self) -> Int64[np.ndarray, " P"]:
         """A number for each picture's file; a million take a second, so that only who asks waits."""
-        return as_met(path for one in self.sets for path in one.picture_paths())
+        return as_met(file for one in self.sets for file in one.picture_files())
 
     def named(self, split: str, members: Iterable[int]) -> Rows:
         """What a split of some of the sets names."""

@@ -3,7 +3,6 @@
 N pictures, G objects, grouped by their pictures. Nothing here knows of a format: readers fill an `IndexBuilder`.
 """
 
-import os
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ import numpy as np
 from jaxtyping import Float, Int, Int64, UInt8
 
 from frcnn.data.box_faults import box_faults
+from frcnn.data.real_paths import real_paths
 
 Kind = Literal["voc", "coco", "yolo"]
 
@@ -96,19 +96,14 @@ class OpenSet:
     root: Path
     index: Index
 
-    def picture_paths(self) -> Iterator[str]:
-        """The whole path of each picture's file, in one spelling."""
-        root = str(self.root.resolve())
-        return (f"{root}/{name}" if _is_plain(name) else _whole(root, name) for name in self.index.picture_names)
+    def picture_files(self) -> Iterator[str]:
+        """The file of each picture: the same text for the same file."""
+        return real_paths(self._picture_paths())
 
-
-def _is_plain(name: str) -> bool:
-    """Whether it is spelled in the one way there is, as nearly all are."""
-    return not (name.startswith("/") or "./" in name or "//" in name)
-
-
-def _whole(root: str, name: str) -> str:
-    return os.path.normpath(Path(root) / name)
+    def _picture_paths(self) -> Iterator[str]:
+        root = str(self.root)
+        for name in self.index.picture_names:
+            yield name if name.startswith("/") else f"{root}/{name}"
 
 
 @dataclass

@@ -6,7 +6,6 @@ data set -> K parts -> a data set each, in COCO's layout -> a training each -> d
 import hashlib
 import itertools
 import math
-import os
 import random
 import re
 import shutil
@@ -27,6 +26,7 @@ from frcnn.data.entries import Entry
 from frcnn.data.examples import Example
 from frcnn.data.held_out import as_met
 from frcnn.data.index import DIFFICULT
+from frcnn.data.real_paths import real_paths
 from frcnn.data.sources import PICTURE_SUFFIXES
 from frcnn.errors import FrcnnError, UsageError
 from frcnn.files import link_or_copy, make_folder
@@ -97,7 +97,7 @@ def cross_validated(
     What is trained stays in `out`, in a folder of its own for these pictures, annotations and settings: where it was
     stopped, the same call goes on. Raises FrcnnError.
     """
-    files = as_met(os.path.normpath(dataset.picture(number).absolute()) for number in range(len(dataset)))
+    files = as_met(real_paths(str(dataset.picture(number)) for number in range(len(dataset))))
     if (count := len(np.unique(files))) < folds:
         raise UsageError(f"--folds {folds}: there are only {count} pictures: ask for fewer")
     folder = out / f"folds-{_digest(dataset, recipe, folds)}"

@@ -100,7 +100,7 @@ def _begun_with(settings: Config, renamed: Callable[[str], str]) -> Config:
 
 
 def _whole_path(start: str) -> str:
-    return str(Path(start).absolute())
+    return str(Path(start).resolve())
 
 
 def _settings_of(
