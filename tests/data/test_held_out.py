@@ -57,7 +57,7 @@ def test_all_is_learnt_but_test_where_nothing_is_held_out(make_voc) -> None:
 def test_train_and_nothing_else_is_refused_with_the_reason(make_voc, asked) -> None:
     """As where one folder is named for both."""
     root = make_voc({"a": [CAT], "b": [CAT]}, {"train": ["a", "b"], asked: ["a", "b"]})
-    with pytest.raises(DataError, match=r"all pictures of train are in val or test too \(2 pictures\)"):
+    with pytest.raises(DataError, match=r"all pictures of train are in val or test too, .* \(2 pictures\)"):
         training_splits([root], 0.1, seed=0)
 
 
@@ -144,8 +144,24 @@ class TestFilesOfCoco:
             split_to_learn(files, "val")
 
     def test_train_and_val_make_trainval(self, tmp_path) -> None:
-        root = self.write(tmp_path, train=["a.jpg"], val=["b.jpg"])
-        assert self.stems(load_dataset([root], "trainval")) == "ab"
+        root = self.write(tmp_path, train=["a.jpg", "b.jpg"], val=["./b.jpg", "c.jpg"])
+        one_by_one = [root / "annotations" / f"{name}.json" for name in ("train", "val")]
+        assert self.stems(load_dataset([root], "trainval")) == "abc"
+        assert self.stems(load_dataset(one_by_one, "trainval")) == "abc"
+        with pytest.raises(DataError, match="there is no split 'trainval'; there is train"):
+            load_dataset(one_by_one[:1], "trainval")
+
+    def test_a_trainval_of_its_own_is_taken_at_its_word(self, tmp_path) -> None:
+        root = self.write(tmp_path, train=["a.jpg"], val=["b.jpg"], trainval=["c.jpg"])
+        assert self.stems(load_dataset([root], "trainval")) == "c"
+
+    def test_shares_of_two_folders_may_leave_nothing(self, tmp_path) -> None:
+        """Pictures in another order, and so drawn otherwise."""
+        one = self.write(tmp_path / "one", trainval=["a.jpg", "b.jpg"])
+        names = [f"{tmp_path}/one/images/{name}.jpg" for name in "ba"]
+        other = self.write(tmp_path / "two", trainval=names)
+        with pytest.raises(DataError, match=r"or held out of another set \(2 pictures\)"):
+            training_splits([one, other], 0.5, seed=0)
 
 
 def test_what_trainval_has_besides_is_learnt_where_train_is_val(make_voc) -> None:

@@ -11,7 +11,7 @@ from jaxtyping import Int
 
 from frcnn.data.box_faults import explain_fault
 from frcnn.data.examples import Chosen, Example, Examples, area_of
-from frcnn.data.held_out import NOTHING, Numbers, divide, joined, without_test
+from frcnn.data.held_out import Numbers, divide, pictures_of, split_names, without_test
 from frcnn.data.index import NO_ANNOTATION, NO_PICTURE, UNREADABLE, Index, Kind, OpenSet
 from frcnn.data.index_file import open_index
 from frcnn.data.pictures import read_size
@@ -77,8 +77,8 @@ def load_dataset(
     """
     sets = open_sets(paths)
     _require_split(sets, split)
-    of_each = [(one, splits_of(one.index)) for one in sets]
-    chosen = [(one, splits[split]) for one, splits in of_each if split in splits]
+    of_each = list(zip(sets, pictures_of(sets, split), strict=True))
+    chosen = [(one, numbers) for one, numbers in of_each if len(numbers)] or of_each
     names = tuple(class_names) if class_names is not None else found_names(sets)
     return _dataset(chosen, names, bad_boxes)
 
@@ -87,7 +87,7 @@ def split_to_learn(paths: Sequence[Path], split: str, bad_boxes: BadBoxes = "ref
     """As `load_dataset`, but without pictures that `test` names too. Raises DataError."""
     sets = open_sets(paths)
     _require_split(sets, split)
-    free = without_test(sets, [splits_of(one.index).get(split, NOTHING) for one in sets])
+    free = without_test(sets, pictures_of(sets, split))
     return _dataset(list(zip(sets, free, strict=True)), found_names(sets), bad_boxes)
 
 
@@ -139,16 +139,8 @@ def require_pictures(sets: Sequence[OpenSet]) -> None:
 
 
 def _require_split(sets: Sequence[OpenSet], split: str) -> None:
-    if not any(split in splits_of(one.index) for one in sets):
+    if split not in split_names(sets):
         raise DataError(f"{_named(sets)}: there is no split {split!r}; there is {_existing(sets)}")
-
-
-def splits_of(index: Index) -> dict[str, Numbers]:
-    """The pictures of each split, and trainval where train and val make it."""
-    splits = dict(index.splits)
-    if "trainval" not in splits and {"train", "val"} <= splits.keys():
-        splits["trainval"] = joined(splits["train"], splits["val"])
-    return splits
 
 
 def found_names(sets: Sequence[OpenSet]) -> tuple[str, ...]:
@@ -238,8 +230,8 @@ def _unknown(number: int, name: str, names: Sequence[str]) -> str:
 def _nothing_to_train_on(sets: Sequence[OpenSet], taken: int) -> str:
     if taken:
         return (
-            f"{_named(sets)}: there is nothing to train on: all pictures of train are in val or test too "
-            f"({taken:,} pictures): take them out of one (frcnn data check tells which)"
+            f"{_named(sets)}: there is nothing to train on: all pictures of train are in val or test too, or held out "
+            f"of another set ({taken:,} pictures): take them out of one (frcnn data check tells which)"
         )
     return f"{_named(sets)}: there is nothing to train on (the splits train and trainval); there is {_existing(sets)}"
 
@@ -249,9 +241,8 @@ def _named(sets: Sequence[OpenSet]) -> str:
 
 
 def _existing(sets: Sequence[OpenSet]) -> str:
-    of_each = [splits_of(one.index) for one in sets]
-    there = [split for split in SPLITS if any(split in splits for splits in of_each)]
-    found = [split if any(len(splits.get(split, ())) for splits in of_each) else f"{split} (empty)" for split in there]
+    there = [split for split in SPLITS if split in split_names(sets)]
+    found = [split if any(map(len, pictures_of(sets, split))) else f"{split} (empty)" for split in there]
     if not found:
         root = next(one.root for one in sets if one.index.kind == "voc")  # others have always one
         return f"none: {root / LISTS} holds {explain_no_split(root)}"

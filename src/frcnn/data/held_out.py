@@ -55,10 +55,25 @@ def without_test(sets: Sequence[OpenSet], numbers: Sequence[Numbers]) -> list[Nu
     return pictures.of_each_set(pictures.without(rows, pictures.named("test", range(len(sets)))))
 
 
-def joined(*parts: Numbers) -> Numbers:
-    """One after another, each picture once, where it comes first."""
-    together = np.concatenate(parts)
-    return together[np.sort(np.unique(together, return_index=True)[1])]
+def split_names(sets: Sequence[OpenSet]) -> set[str]:
+    """The splits that there are, in whichever set."""
+    return {split for members in _by_folder(sets) for split in _names_of_folder(sets, members)}
+
+
+def pictures_of(sets: Sequence[OpenSet], split: str) -> list[Numbers]:
+    """Of each set, the pictures of a split; `trainval` is what train and val make where a folder has no such split."""
+    pictures = _Pictures(sets)
+    rows = [NOTHING]
+    for members in _by_folder(sets):
+        is_made = split == "trainval" and not any(split in sets[number].index.splits for number in members)
+        parts = ("train", "val") if is_made and split in _names_of_folder(sets, members) else (split,)
+        rows.append(pictures.joined(*(pictures.named(part, members) for part in parts)))
+    return pictures.of_each_set(np.concatenate(rows))
+
+
+def _names_of_folder(sets: Sequence[OpenSet], members: Iterable[int]) -> set[str]:
+    names = {split for number in members for split in sets[number].index.splits}
+    return names | {"trainval"} if {"train", "val"} <= names else names
 
 
 def as_met(things: Iterable[Hashable]) -> Int64[np.ndarray, " _"]:
