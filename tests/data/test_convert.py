@@ -14,7 +14,8 @@ from PIL import Image
 
 from frcnn.data.checking.check import check_dataset
 from frcnn.data.convert import convert
-from frcnn.data.dataset import load_dataset, open_sets, splits_of, training_splits
+from frcnn.data.dataset import load_dataset, open_sets, training_splits
+from frcnn.data.held_out import pictures_of, split_names
 from frcnn.data.index import CROWD, DIFFICULT, Index
 from frcnn.errors import DataError, UsageError
 
@@ -41,9 +42,11 @@ def index_of(path) -> Index:
 
 def contents(path):
     """What a set says of each picture, by the stem of its name: split, size, ids, and its objects in order."""
-    index = index_of(path)
-    found = {}
-    for split, numbers in splits_of(index).items():
+    sets = open_sets([path])
+    (one,) = sets
+    index, found = one.index, {}
+    for split in split_names(sets):
+        (numbers,) = pictures_of(sets, split)
         for number in numbers.tolist():
             rows = index.objects_of(number)
             stem = index.picture_names[number].rpartition("/")[2].rpartition(".")[0]
