@@ -151,6 +151,14 @@ class TestFilesOfCoco:
         with pytest.raises(DataError, match="there is no split 'trainval'; there is train"):
             load_dataset(one_by_one[:1], "trainval")
 
+    def test_a_folder_and_one_of_its_files_are_one_set(self, tmp_path) -> None:
+        root = self.write(tmp_path, train=["a.jpg"], val=["b.jpg"])
+        for name in ("train", "val"):
+            file = root / "annotations" / f"{name}.json"
+            for paths in ([root, file], [file, root], [file, root, file]):
+                assert self.stems(load_dataset(paths, "trainval")) == "ab"
+                assert self.stems(load_dataset(paths, name)) == {"train": "a", "val": "b"}[name]
+
     def test_a_trainval_of_its_own_is_taken_at_its_word(self, tmp_path) -> None:
         root = self.write(tmp_path, train=["a.jpg"], val=["b.jpg"], trainval=["c.jpg"])
         assert self.stems(load_dataset([root], "trainval")) == "c"

@@ -253,6 +253,17 @@ def test_a_run_goes_on_without_the_file_that_it_began_with(
         asked(out, resume=True, **{key: "other.safetensors"})
 
 
+@pytest.mark.parametrize("start", ["a\0b", "loop"])
+def test_what_is_no_path_is_none_of_a_run_s(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, start: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("loop").symlink_to("pool")
+    Path("pool").symlink_to("loop")
+    out = a_run(tmp_path / "run", 'train.weights="mine.safetensors"')
+    with pytest.raises(UsageError, match=f"--weights {start} is none of them"):
+        asked(out, resume=True, weights=start)
+    assert asked(tmp_path / "new", weights=start).train.weights == start
+
+
 def test_a_run_that_names_its_weights_from_where_it_was_begun_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,12 +10,13 @@ import numpy as np
 from jaxtyping import Int
 
 from frcnn.data.box_faults import explain_fault
+from frcnn.data.coco import CocoSet
 from frcnn.data.examples import Chosen, Example, Examples, area_of
 from frcnn.data.held_out import Numbers, divide, pictures_of, split_names, without_test
 from frcnn.data.index import NO_ANNOTATION, NO_PICTURE, UNREADABLE, Index, Kind, OpenSet
 from frcnn.data.index_file import open_index
 from frcnn.data.pictures import read_size
-from frcnn.data.recognise import find_sources
+from frcnn.data.recognise import Source, find_sources
 from frcnn.data.voc_lists import LISTS, explain_missing, explain_no_split
 from frcnn.errors import DataError
 from frcnn.naming import counted, some_names
@@ -121,15 +122,23 @@ def open_sets(paths: Sequence[Path], *, reindex: bool = False) -> list[OpenSet]:
 
     With `reindex` their files are read anew, whatever is kept of them.
     """
+    sources = [source for path in paths for source in find_sources(path)]
     sets: dict[tuple[Path, str], OpenSet] = {}
-    for path in paths:
-        for source in find_sources(path):
-            place = (source.root.resolve(), source.title)
-            if place not in sets:
-                sets[place] = OpenSet(source.root, open_index(source, anew=reindex))
+    for source in sources:
+        place = (source.root.resolve(), source.title)
+        if place not in sets and not any(_is_part(source, other) for other in sources):
+            sets[place] = OpenSet(source.root, open_index(source, anew=reindex))
     if not sets:
         raise DataError("no data set is named: give the folder of one")
     return list(sets.values())
+
+
+def _is_part(source: Source, other: Source) -> bool:
+    """Whether it is some of the files of COCO that another one has, whose folder is named beside them."""
+    if not isinstance(source, CocoSet) or not isinstance(other, CocoSet):
+        return False
+    mine, others = ({part.path.resolve() for part in each.parts} for each in (source, other))
+    return mine < others
 
 
 def require_pictures(sets: Sequence[OpenSet]) -> None:

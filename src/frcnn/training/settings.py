@@ -1,5 +1,6 @@
 """What a training is asked to do, settled and checked before data is touched."""
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -100,7 +101,7 @@ def _begun_with(settings: Config, renamed: Callable[[str], str]) -> Config:
 
 
 def _whole_path(start: str) -> str:
-    return str(Path(start).resolve())
+    return os.path.realpath(start) if "\0" not in start else start  # which is no path; nor do loops of links raise
 
 
 def _settings_of(
