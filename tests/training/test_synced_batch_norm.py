@@ -229,6 +229,18 @@ def test_many_single_features_move_no_statistics() -> None:
     assert torch.equal(layer.eval()(torch.ones(1, 3, 1, 1)), nn.BatchNorm2d(3).eval()(torch.ones(1, 3, 1, 1)))
 
 
+def test_single_features_are_not_counted_in_an_average_over_all_batches() -> None:
+    """One before the first batch, one between two."""
+    layer, plain = synced(nn.BatchNorm2d(2, momentum=None)), nn.BatchNorm2d(2, momentum=None)
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(2):
+        layer(torch.full((1, 2, 1, 1), 7.0))
+        features = torch.randn(4, 2, 3, 3, generator=generator) * 5 + 1
+        layer(features)
+        plain(features)
+    torch.testing.assert_close(layer.state_dict(), plain.state_dict())
+
+
 def test_tensors_stay_the_ones_they_are() -> None:
     """A solver made before goes on, and a state dict fits both ways."""
     model = nn.ModuleDict({"body": two_layers(), "norm": nn.BatchNorm2d(3)})

@@ -55,11 +55,14 @@ class SyncedBatchNorm2d(nn.BatchNorm2d):
 
     @torch.no_grad()
     def _track(self, mean: Float[Tensor, " C"], variance: Float[Tensor, " C"], count: Float[Tensor, ""]) -> None:
-        """The running statistics, by nn.BatchNorm2d's rule; one or no feature leaves them as they are."""
+        """The running statistics, by nn.BatchNorm2d's rule; one or no feature leaves them as they are.
+
+        A single feature is not counted as a batch; an empty batch is, as torch has it.
+        """
         if self.running_mean is None or self.running_var is None or self.num_batches_tracked is None:
             return
-        self.num_batches_tracked.add_(1)
-        momentum = 1 / float(self.num_batches_tracked) if self.momentum is None else self.momentum
+        self.num_batches_tracked.add_(count != 1)
+        momentum = 1 / max(1.0, float(self.num_batches_tracked)) if self.momentum is None else self.momentum
         step = momentum * (count > 1).to(self.running_mean)
         unbiased = variance * (count / (count - 1).clamp(min=1))
         self.running_mean.lerp_(mean.to(self.running_mean), step)
