@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from frcnn.data.dataset import load_dataset, open_sets, split_to_learn, training_splits
-from frcnn.data.held_out import as_met
+from frcnn.data.held_out import as_met, count_met
 from frcnn.errors import DataError
 
 CAT, HARD = ("cat", (1, 1, 20, 30)), ("cat", (1, 1, 20, 30), True)
@@ -194,3 +194,4 @@ def test_the_files_of_pictures_wherever_the_program_runs(make_voc, monkeypatch) 
 def test_numbers_are_given_as_things_are_met() -> None:
     assert as_met(itertools.chain("cab", "aba")).tolist() == [0, 1, 2, 1, 2, 1]
     assert as_met([]).dtype == np.int64
+    assert [count_met(as_met(letters)) for letters in ("", "a", "cababa")] == [0, 1, 3]

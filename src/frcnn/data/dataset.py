@@ -250,7 +250,8 @@ def _named(sets: Sequence[OpenSet]) -> str:
 
 
 def _existing(sets: Sequence[OpenSet]) -> str:
-    there = [split for split in SPLITS if split in split_names(sets)]
+    names = split_names(sets)
+    there = [split for split in SPLITS if split in names]
     found = [split if any(map(len, pictures_of(sets, split))) else f"{split} (empty)" for split in there]
     if not found:
         root = next(one.root for one in sets if one.index.kind == "voc")  # others have always one

@@ -82,6 +82,11 @@ def as_met(things: Iterable[Hashable]) -> Int64[np.ndarray, " _"]:
     return np.array([known.setdefault(thing, len(known)) for thing in things], np.int64)
 
 
+def count_met(numbers: Int64[np.ndarray, " _"]) -> int:
+    """How many things of their own `as_met` has numbered."""
+    return int(numbers.max(initial=-1)) + 1
+
+
 class _Pictures:
     """Those of all sets together."""
 
@@ -155,6 +160,6 @@ def _divide_folder(pictures: _Pictures, members: Sequence[int], test: Rows, vali
 
 def _seeded_share(files: Int64[np.ndarray, " C"], validation: float, seed: int) -> Bool[np.ndarray, " C"]:
     """Which pictures are held out: at least one file, and not all."""
-    count = int(files.max(initial=-1)) + 1  # files are numbered from 0
+    count = count_met(files)
     share = min(max(round(validation * count), 1), count - 1)
     return np.isin(files, random.Random(f"validation {seed}").sample(range(count), max(share, 0)))

@@ -24,7 +24,7 @@ from frcnn.data.coco_writer import CocoWriter
 from frcnn.data.dataset import Dataset, load_dataset
 from frcnn.data.entries import Entry
 from frcnn.data.examples import Example
-from frcnn.data.held_out import as_met
+from frcnn.data.held_out import as_met, count_met
 from frcnn.data.index import DIFFICULT
 from frcnn.data.real_paths import real_paths
 from frcnn.data.sources import PICTURE_SUFFIXES
@@ -82,9 +82,9 @@ def _require_free(overrides: Sequence[str]) -> None:
 def fold_of_each(files: Int[np.ndarray, " P"], folds: int) -> Int[np.ndarray, " P"]:
     """The part that each picture belongs to: parts of equal size, drawn once and for all.
 
-    `files` are numbers from 0: pictures of one file are of one part.
+    `files` are numbers from 0, as they are met: pictures of one file are of one part.
     """
-    parts = [number % folds for number in range(len(np.unique(files)))]
+    parts = [number % folds for number in range(count_met(files))]
     random.Random(f"folds {folds}").shuffle(parts)
     return np.array(parts, np.int64)[files]
 
@@ -98,7 +98,7 @@ def cross_validated(
     stopped, the same call goes on. Raises FrcnnError.
     """
     files = as_met(real_paths(str(dataset.picture(number)) for number in range(len(dataset))))
-    if (count := len(np.unique(files))) < folds:
+    if (count := count_met(files)) < folds:
         raise UsageError(f"--folds {folds}: there are only {count} pictures: ask for fewer")
     folder = out / f"folds-{_digest(dataset, recipe, folds)}"
     part_of = fold_of_each(files, folds)
